@@ -1,0 +1,63 @@
+# Alcazar: what a person or CI runs. `make help` lists it.
+# Everything built lands below target/; `make clean` forgets all of it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+# 1: a node that runs pods; 0: only the API server, for the fast tests.
+NODE ?= 1
+STATE ?= target/cluster
+BIN := $(CURDIR)/target/cluster-bin
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
+
+demo: ## a cluster, the operator, a model, an answer (CLUSTER=current: on the cluster of KUBECONFIG)
+	@examples/demo/demo.sh
+
+test: lint check-generated test-unit test-api e2e ## everything CI runs
+
+lint: ## formatting, clippy, and what else can be judged without running
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "cargo-deny is not installed: licences and advisories were not checked"; fi
+
+# Every cargo call names the whole workspace: another selection would mean other features, and a second build of all.
+test-unit: cluster-bin ## tests that need neither cluster nor network
+	cargo test --workspace --lib --bins --test tidy --test chart --test fetch
+	tests/cluster/test.sh
+
+test-api: cluster-bin ## tests on a real API server, without a node
+	tests/api/run.sh
+
+e2e: cluster-bin images ## tests on a real node: the images, the chart, the demo, every row of the bad-input table
+	tests/e2e/run.sh
+
+cluster-bin: ## builds the embedded Kubernetes and its tools into target/cluster-bin
+	tests/cluster/build.sh
+
+cluster-up: ## starts the embedded Kubernetes (NODE=0: the API server only)
+	NODE=$(NODE) STATE=$(STATE) tests/cluster/up.sh
+
+cluster-down: ## stops it and leaves nothing behind
+	STATE=$(STATE) tests/cluster/down.sh
+
+images: ## OCI archives target/images/{operator,runtime}.tar from the Dockerfile
+	build/images.sh
+
+generate: ## CRD YAML, the chart's copy of it, the reference pages
+	build/generate.sh --write
+
+check-generated: ## fails when something generated is not what the code says
+	build/generate.sh --check
+
+bench-operator: cluster-bin ## what the control plane costs: target/bench/operator.json
+	tests/cluster/bench.sh
+
+clean: cluster-down ## stops the cluster and removes target/
+	rm -rf target
+
+.PHONY: help demo test lint test-unit test-api e2e cluster-bin cluster-up cluster-down images generate check-generated bench-operator clean

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Writes, or with --check compares, everything that is generated from the code.
+#   crds/yaml/, docs/reference/kinds.md     from the types in crds/
+#   charts/alcazar/crds-generated/          the chart's copy of crds/yaml (helm cannot read outside a chart)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+mode=${1:---check}
+cargo run --quiet -p alcazar-crds --bin crdgen -- "$mode"
+chart=charts/alcazar/crds-generated
+case $mode in
+  --write)
+    mkdir -p "$chart"
+    cp crds/yaml/*.yaml "$chart/" ;;
+  --check)
+    diff -r crds/yaml "$chart" || { echo "$chart differs from crds/yaml: run 'make generate'" >&2; exit 1; } ;;
+  *)
+    echo "use: $0 --write|--check" >&2; exit 2 ;;
+esac

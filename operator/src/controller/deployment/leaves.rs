@@ -1,0 +1,96 @@
+//! The certificates in the Secrets of the deployments, read by name and remembered by their public part. Client required.
+//!
+//! Secrets are never listed or watched. One is read when a pass first needs it, again after some minutes, and at once when
+//! a pod hangs, since it may hang for want of it. A steady state makes no call here.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use alcazar_crds::llm_deployment::LlmDeployment;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Resource as _};
+
+use super::{Error, build::tls_secret_name};
+use crate::{
+    authority::{CA_CRT, KnownLeaf, TLS_CRT, TLS_KEY},
+    context::Context,
+    runner::backoff,
+    status::key_of,
+    store::Key,
+};
+
+/// How long what was read is taken for true, less up to a fifth by key.
+const READ_AGAIN_AFTER: Duration = Duration::from_mins(10);
+/// While a pod hangs.
+const READ_AGAIN_IN_NEED: Duration = Duration::from_secs(3);
+
+/// What is known of the Secrets, by the uid of the deployment: one of the same name made later is another one.
+#[derive(Debug, Default)]
+pub(crate) struct Leaves(Mutex<HashMap<String, Known>>);
+
+#[derive(Debug)]
+struct Known {
+    deployment: Key,
+    read_at: Instant,
+    leaf: KnownLeaf,
+}
+
+impl Leaves {
+    fn known(&self, uid: &str, max_age: Duration) -> Option<KnownLeaf> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(uid).filter(|known| known.read_at.elapsed() < max_age).map(|known| known.leaf.clone())
+    }
+
+    /// Keeps what was read or written. A missing Secret is not remembered: it is about to be written.
+    pub(crate) fn remember(&self, owner: &LlmDeployment, secret: Option<&Secret>) -> Option<KnownLeaf> {
+        let uid = owner.meta().uid.clone()?;
+        let leaf = secret.filter(|secret| is_controlled_by(secret, &uid)).and_then(parse);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match leaf.clone() {
+            Some(leaf) => known.insert(uid, Known { deployment: key_of(owner), read_at: Instant::now(), leaf }),
+            None => known.remove(&uid),
+        };
+        leaf
+    }
+
+    /// Drops deployments that are gone.
+    pub(crate) fn retain(&self, is_there: impl Fn(&Key, &str) -> bool) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|uid, known| is_there(&known.deployment, uid));
+    }
+}
+
+/// The certificate of a deployment, remembered or read.
+pub(crate) async fn read(
+    ctx: &Context,
+    leaves: &Leaves,
+    owner: &LlmDeployment,
+    in_need: bool,
+) -> Result<Option<KnownLeaf>, Error> {
+    let deployment = key_of(owner);
+    let usual = backoff::less_up_to_a_fifth(READ_AGAIN_AFTER, &deployment);
+    let uid = owner.meta().uid.as_deref().unwrap_or_default();
+    if let Some(known) = leaves.known(uid, if in_need { READ_AGAIN_IN_NEED } else { usual }) {
+        return Ok(Some(known));
+    }
+    let name = tls_secret_name(&deployment.name);
+    let secrets: Api<Secret> = Api::namespaced(ctx.client.clone(), &deployment.namespace);
+    let read = secrets.get_opt(&name).await;
+    let secret = read.map_err(|source| Error::ReadSecret { key: Key::new(&deployment.namespace, name), source })?;
+    Ok(leaves.remember(owner, secret.as_ref()))
+}
+
+/// One that an earlier deployment of the same name left is about to be collected.
+fn is_controlled_by(secret: &Secret, uid: &str) -> bool {
+    let owners = secret.metadata.owner_references.iter().flatten();
+    owners.filter(|owner| owner.controller == Some(true)).any(|owner| owner.uid == uid)
+}
+
+fn parse(secret: &Secret) -> Option<KnownLeaf> {
+    let data = secret.data.as_ref()?;
+    let file = |key: &str| data.get(key).map(|bytes| bytes.0.as_slice());
+    KnownLeaf::read(file(TLS_CRT)?, file(TLS_KEY)?, file(CA_CRT)?)
+}

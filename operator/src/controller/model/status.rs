@@ -1,0 +1,306 @@
+//! What the status says. Pure: computed from what was applied and what was planned.
+
+use alcazar_contract::{report::ModelFacts, status::FetchStatus};
+use alcazar_crds::{
+    conditions::ModelCondition as Type,
+    llm_model::{FetchProgress, LlmModel, LlmModelStatus},
+    reasons::ModelReason as Reason,
+};
+use jiff::Timestamp;
+
+use super::{
+    cause::{self, Trouble},
+    observe::Observed,
+    plan::{Plan, Stage, is_fetching},
+    validate::{Invalid, ValidatedModel, Work, claim_name},
+};
+use crate::{
+    apply,
+    children::{Applied, Resources},
+    conditions::{Desired, Truth, merge},
+    telemetry::api_errors::Fault,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// The status of a model that nobody has looked at.
+pub(crate) fn first(model: &LlmModel, now: Timestamp) -> LlmModelStatus {
+    let pending = |type_: &Type| {
+        let truth = if *type_ == Type::Reconciling { Truth::True } else { Truth::Unknown };
+        desired(*type_, truth, Reason::Pending, "the operator has begun to look at it")
+    };
+    let all = Type::ALL.iter().filter(|type_| **type_ != Type::Stalled).map(pending).collect();
+    with_conditions(model, all, now)
+}
+
+/// The spec cannot be worked on.
+pub(crate) fn refused(model: &LlmModel, invalid: &Invalid, now: Timestamp) -> LlmModelStatus {
+    let (reason, message) = (invalid.reason(), invalid.to_string());
+    let unknown =
+        |type_| desired(type_, Truth::Unknown, Reason::Pending, "nothing is done before the spec is accepted");
+    let all = vec![
+        desired(Type::Ready, Truth::False, reason, serves_on(model, &message)),
+        desired(Type::Stalled, Truth::True, reason, &message),
+        desired(Type::Accepted, Truth::False, reason, &message),
+        unknown(Type::VolumeBound),
+        desired(Type::Sealed, Truth::False, reason, "nothing is fetched before the spec is accepted"),
+    ];
+    LlmModelStatus { progress: None, ..with_conditions(model, all, now) }
+}
+
+/// What a person can do about a child that could not be applied; `None`: nothing, it is tried again.
+pub(crate) fn trouble(failure: &apply::Error) -> Option<Trouble> {
+    let said = failure.detail();
+    match failure {
+        apply::Error::NameConflict { .. } => Some(Trouble::new(Reason::NameConflict, said)),
+        apply::Error::Leaving { .. } => {
+            Some(Trouble::new(Reason::Pending, format!("{said}; it is made anew after that")))
+        }
+        apply::Error::Request { kind, .. } => match (failure.fault()?, kind.as_str()) {
+            (Fault::QuotaExceeded, _) => {
+                Some(Trouble::new(Reason::QuotaExceeded, format!("{said}; free or raise the quota")))
+            }
+            (Fault::Forbidden | Fault::Invalid, "PersistentVolumeClaim") => Some(Trouble::new(
+                Reason::ResizeFailed,
+                format!("the volume cannot be made or grown as asked for: {said}"),
+            )),
+            (Fault::Forbidden | Fault::Invalid, "Job") => Some(Trouble::new(Reason::PodRefused, said)),
+            _ => None,
+        },
+        apply::Error::Read { .. } => None,
+    }
+}
+
+/// What a status is computed from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen<'a> {
+    pub(crate) model: &'a LlmModel,
+    pub(crate) valid: &'a ValidatedModel,
+    pub(crate) plan: &'a Plan,
+    pub(crate) observed: &'a Observed,
+    /// A child could not be applied.
+    pub(crate) trouble: Option<&'a Trouble>,
+}
+
+/// What was observed, with the objects as they are after the apply.
+pub(crate) fn after(observed: Observed, applied: &Resources<Applied>) -> Observed {
+    let Resources {
+        claims,
+        jobs,
+        models: _,
+        service_accounts: _,
+        secrets: _,
+        network_policies: _,
+        services: _,
+        disruption_budgets: _,
+        deployments: _,
+        state: _,
+    } = applied;
+    let job = jobs.first().cloned();
+    let same_job = job.as_ref().and_then(|job| job.metadata.uid.as_ref())
+        == observed.job.as_ref().and_then(|job| job.metadata.uid.as_ref());
+    Observed {
+        claim: claims.first().cloned().filter(|_| observed.claim.is_none()).or(observed.claim),
+        pod: observed.pod.filter(|_| same_job),
+        progress: observed.progress.filter(|_| same_job),
+        job,
+        ..observed
+    }
+}
+
+/// The status of a model that can be worked on.
+pub(crate) fn compute(seen: Seen<'_>, now: Timestamp) -> LlmModelStatus {
+    let Seen { model, valid, plan, observed, trouble } = seen;
+    let volume = cause::of_claim(observed);
+    let state = State::of(&plan.stage, observed, trouble, volume.as_ref().err(), &valid.work);
+    let conditions = vec![
+        state.ready(model),
+        desired(Type::Reconciling, state.is_reconciling(), state.reason(), state.message()),
+        desired(Type::Stalled, state.is_stalled(), state.reason(), state.message()),
+        desired(Type::Accepted, true, Reason::Accepted, "the spec can be worked on"),
+        volume_bound(&volume),
+        state.sealed(),
+    ];
+    let status = with_conditions(model, conditions, now);
+    let progress = observed.progress.as_ref().filter(|_| matches!(state, State::Working(..))).map(progress);
+    match state {
+        State::Sealed(facts) => LlmModelStatus { progress: None, ..with_facts(status, facts, claim_of(valid)) },
+        State::Working(..) | State::Held(_) => {
+            // As long as files are sealed elsewhere, that is where deployments find them.
+            let claim_name =
+                status.claim_name.clone().filter(|_| status.digest.is_some()).or_else(|| Some(claim_of(valid)));
+            LlmModelStatus { progress, claim_name, ..status }
+        }
+    }
+}
+
+fn claim_of(valid: &ValidatedModel) -> String {
+    match &valid.work {
+        Work::Fetch { .. } => claim_name(&valid.owner.name),
+        Work::Verify { claim_name, .. } => claim_name.clone(),
+    }
+}
+
+/// How it stands, in one word and one sentence.
+enum State<'a> {
+    Sealed(&'a ModelFacts),
+    Working(Reason, &'static str),
+    Held(Trouble),
+}
+
+impl<'a> State<'a> {
+    fn of(
+        stage: &'a Stage,
+        observed: &Observed,
+        apply: Option<&Trouble>,
+        volume: Option<&Trouble>,
+        work: &Work,
+    ) -> Self {
+        if let Some(trouble) = apply {
+            return Self::Held(trouble.clone());
+        }
+        match stage {
+            // A volume that is merely not bound says nothing about files that were sealed on it.
+            Stage::Sealed(_) if let Some(lost) = volume.filter(|trouble| trouble.reason == Reason::ClaimLost) => {
+                Self::Held(lost.clone())
+            }
+            Stage::Sealed(facts) => Self::Sealed(facts),
+            Stage::Held(trouble) => Self::Held(trouble.clone()),
+            Stage::Working => match cause::of_running(observed).or_else(|| volume.cloned()) {
+                Some(trouble) => Self::Held(trouble),
+                None => working(observed, work),
+            },
+        }
+    }
+
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Sealed(_) => Reason::Sealed,
+            Self::Working(reason, _) => *reason,
+            Self::Held(trouble) => trouble.reason,
+        }
+    }
+
+    fn message(&self) -> &str {
+        match self {
+            Self::Sealed(_) => "the files are sealed and verified",
+            Self::Working(_, message) => message,
+            Self::Held(trouble) => &trouble.message,
+        }
+    }
+
+    fn is_stalled(&self) -> bool {
+        matches!(self, Self::Held(trouble) if trouble.is_stalled())
+    }
+
+    fn is_reconciling(&self) -> bool {
+        !matches!(self, Self::Sealed(_)) && !self.is_stalled()
+    }
+
+    fn ready(&self, model: &LlmModel) -> Desired {
+        match self {
+            Self::Sealed(facts) => {
+                let message = format!("{} of {} sealed as {}", size(facts.size_bytes), name_of(facts), facts.digest);
+                desired(Type::Ready, true, Reason::Sealed, message)
+            }
+            Self::Working(..) | Self::Held(_) => {
+                desired(Type::Ready, false, self.reason(), serves_on(model, self.message()))
+            }
+        }
+    }
+
+    fn sealed(&self) -> Desired {
+        match self {
+            Self::Sealed(facts) => desired(Type::Sealed, true, Reason::Sealed, format!("sealed as {}", facts.digest)),
+            Self::Working(..) | Self::Held(_) => desired(Type::Sealed, false, self.reason(), self.message()),
+        }
+    }
+}
+
+fn working<'a>(observed: &Observed, work: &Work) -> State<'a> {
+    let whole =
+        observed.progress.as_ref().is_some_and(|told| told.total_bytes > 0 && told.done_bytes >= told.total_bytes);
+    match work {
+        _ if !is_fetching(observed) => State::Working(Reason::Pending, "the pod of the Job is on its way"),
+        Work::Verify { .. } => State::Working(Reason::Verifying, "the files on the claim are hashed and checked"),
+        Work::Fetch { .. } if whole => {
+            State::Working(Reason::Verifying, "the files are on the volume and are hashed and checked")
+        }
+        Work::Fetch { .. } => State::Working(Reason::Fetching, "the files are being fetched"),
+    }
+}
+
+fn volume_bound(volume: &Result<Reason, Trouble>) -> Desired {
+    match volume {
+        Ok(Reason::VolumeBound) => desired(Type::VolumeBound, true, Reason::VolumeBound, "the claim is bound"),
+        Ok(reason @ Reason::WaitingForConsumer) => {
+            desired(Type::VolumeBound, false, *reason, "the claim is bound once its first pod has a node")
+        }
+        Ok(reason) => desired(Type::VolumeBound, false, *reason, "the claim waits for a volume"),
+        Err(trouble) => desired(Type::VolumeBound, false, trouble.reason, &trouble.message),
+    }
+}
+
+/// A failure to bring new files does not touch those that were sealed before.
+fn serves_on(model: &LlmModel, message: &str) -> String {
+    match model.status.as_ref().and_then(|status| status.digest.as_ref()) {
+        Some(digest) => format!("{message}. The files sealed before ({digest}) stay and serve on"),
+        None => message.to_owned(),
+    }
+}
+
+fn name_of(facts: &ModelFacts) -> String {
+    format!("{} {}", facts.architecture, facts.format).trim().to_owned()
+}
+
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let power = (0..UNITS.len() - 1).find(|power| bytes >> (10 * (power + 1)) == 0).unwrap_or(UNITS.len() - 1);
+    format!("{} {}", bytes >> (10 * power), UNITS[power])
+}
+
+fn progress(told: &FetchStatus) -> FetchProgress {
+    let percent =
+        (told.total_bytes > 0).then(|| (u128::from(told.done_bytes) * 100 / u128::from(told.total_bytes)).min(100));
+    FetchProgress {
+        done_bytes: count(told.done_bytes),
+        total_bytes: count(told.total_bytes),
+        percent: percent.and_then(|percent| i32::try_from(percent).ok()),
+        bytes_per_second: count(told.bytes_per_second),
+        seconds_left: told.seconds_left.map(count),
+    }
+}
+
+fn count(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn with_facts(status: LlmModelStatus, facts: &ModelFacts, claim_name: String) -> LlmModelStatus {
+    let known = |value: u64| (value > 0).then(|| count(value));
+    let word = |word: &String| (!word.is_empty()).then(|| word.clone());
+    LlmModelStatus {
+        digest: word(&facts.digest),
+        size_bytes: Some(count(facts.size_bytes)),
+        format: word(&facts.format),
+        architecture: word(&facts.architecture),
+        parameter_count: known(facts.parameter_count),
+        context_length: known(facts.context_length),
+        claim_name: Some(claim_name),
+        ..status
+    }
+}
+
+fn with_conditions(model: &LlmModel, all: Vec<Desired>, now: Timestamp) -> LlmModelStatus {
+    let old = model.status.clone().unwrap_or_default();
+    let generation = model.metadata.generation.unwrap_or_default();
+    LlmModelStatus {
+        observed_generation: Some(generation),
+        conditions: merge(&old.conditions, all, generation, now),
+        ..old
+    }
+}
+
+fn desired(type_: Type, status: impl Into<Truth>, reason: Reason, message: impl Into<String>) -> Desired {
+    Desired::new(type_.as_str(), status, reason.as_str(), message)
+}

@@ -1,0 +1,363 @@
+//! What the watches saw, kept small, with our own writes already in it. No IO.
+//!
+//! One store for each kind, shared by both controllers. An object is kept as compact JSON without what nobody reads
+//! (managed fields, most of a pod's spec): a fifth of its size as a typed value. A write of ours goes into the store with the
+//! API server's answer, and an older event of the watch never replaces it, so a pass always sees what the last one did.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    fmt,
+    marker::PhantomData,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use alcazar_contract::labels;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::children::OwnerKind;
+
+pub mod kinds;
+pub mod object;
+#[cfg(test)]
+mod tests;
+
+pub use kinds::{Kind, Stores};
+pub use object::WatchedObject;
+
+/// Namespace and name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// Never empty: all kinds here are namespaced.
+    pub namespace: String,
+    /// Never empty.
+    pub name: String,
+}
+
+impl Key {
+    /// From anything stringly.
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// One of our objects, by kind and name: what a change wakes up.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OwnerKey {
+    /// Which controller.
+    pub kind: OwnerKind,
+    /// Which object.
+    pub key: Key,
+}
+
+/// An object as a store keeps it.
+pub struct Cached<K> {
+    uid: Box<str>,
+    version: u64,
+    generation: i64,
+    owner: Option<OwnerKey>,
+    controller_uid: Option<Box<str>>,
+    terminating: bool,
+    unvisited: bool,
+    model_name: Option<Box<str>>,
+    json: Box<str>,
+    written: Option<Instant>,
+    kind: PhantomData<fn() -> K>,
+}
+
+/// A stored object whose JSON is not of its kind's shape.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to read the stored object: {source}")]
+pub struct Undeserialisable {
+    /// Field and reason.
+    #[from]
+    source: serde_json::Error,
+}
+
+impl<K> Cached<K> {
+    /// Identity of the object.
+    #[must_use]
+    pub fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    /// `metadata.resourceVersion`.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// `metadata.generation`; 0 where the kind has none.
+    #[must_use]
+    pub fn generation(&self) -> i64 {
+        self.generation
+    }
+
+    /// UID of the controller in the owner references.
+    #[must_use]
+    pub fn controller_uid(&self) -> Option<&str> {
+        self.controller_uid.as_deref()
+    }
+
+    /// Whose child it says it is, by label.
+    #[must_use]
+    pub fn owner(&self) -> Option<&OwnerKey> {
+        self.owner.as_ref()
+    }
+
+    /// Whether it is being deleted.
+    #[must_use]
+    pub fn is_terminating(&self) -> bool {
+        self.terminating
+    }
+
+    /// The object as JSON.
+    pub fn value(&self) -> Result<Value, Undeserialisable> {
+        Ok(serde_json::from_str(&self.json)?)
+    }
+
+    /// When we last wrote it, unless somebody else wrote it since.
+    #[must_use]
+    pub fn written(&self) -> Option<Instant> {
+        self.written
+    }
+
+    /// Whether no controller has given it a status yet.
+    #[must_use]
+    pub fn is_unvisited(&self) -> bool {
+        self.unvisited
+    }
+
+    /// `spec.modelName`, of deployments that name a model.
+    #[must_use]
+    pub fn model_name(&self) -> Option<&str> {
+        self.model_name.as_deref()
+    }
+}
+
+impl<K: DeserializeOwned> Cached<K> {
+    /// The object as its type.
+    pub fn parse(&self) -> Result<K, Undeserialisable> {
+        Ok(serde_json::from_str(&self.json)?)
+    }
+}
+
+/// What a change to a store means for those who wait.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// Owners to wake: of the object as it is and as it was.
+    pub owners: BTreeSet<OwnerKey>,
+    /// Objects of the kind itself, for kinds that have a controller.
+    pub objects: BTreeSet<Key>,
+}
+
+impl Changed {
+    fn note(&mut self, key: &Key, owner: Option<&OwnerKey>) {
+        self.owners.extend(owner.cloned());
+        self.objects.insert(key.clone());
+    }
+
+    fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+}
+
+struct Inner<K> {
+    objects: HashMap<Key, Arc<Cached<K>>>,
+    by_owner: HashMap<OwnerKey, BTreeSet<String>>,
+}
+
+/// All objects of one kind that the operator may see.
+pub struct Store<K> {
+    inner: Arc<RwLock<Inner<K>>>,
+    lists_due: Arc<AtomicUsize>,
+}
+
+impl<K> Clone for Store<K> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), lists_due: Arc::clone(&self.lists_due) }
+    }
+}
+
+impl<K> Default for Store<K> {
+    fn default() -> Self {
+        let inner = Inner { objects: HashMap::new(), by_owner: HashMap::new() };
+        Self { inner: Arc::new(RwLock::new(inner)), lists_due: Arc::new(AtomicUsize::new(1)) }
+    }
+}
+
+impl<K> Store<K> {
+    /// The object of that name, if it carries our label.
+    #[must_use]
+    pub fn get(&self, key: &Key) -> Option<Arc<Cached<K>>> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner).objects.get(key).cloned()
+    }
+
+    /// All objects that say by label that they belong to `owner`, by name.
+    #[must_use]
+    pub fn of_owner(&self, owner: &OwnerKey) -> Vec<(Key, Arc<Cached<K>>)> {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        let names = inner.by_owner.get(owner).into_iter().flatten();
+        let keys = names.map(|name| Key::new(owner.key.namespace.clone(), name.clone()));
+        keys.filter_map(|key| inner.objects.get(&key).cloned().map(|object| (key, object))).collect()
+    }
+
+    /// All keys.
+    #[must_use]
+    pub fn keys(&self) -> Vec<Key> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner).objects.keys().cloned().collect()
+    }
+
+    /// Identities of all objects.
+    #[must_use]
+    pub fn uids(&self) -> HashSet<String> {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        inner.objects.values().map(|object| object.uid.to_string()).collect()
+    }
+
+    /// Keys of the objects that `wanted` accepts.
+    #[must_use]
+    pub fn keys_where(&self, wanted: impl Fn(&Key, &Cached<K>) -> bool) -> Vec<Key> {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        inner.objects.iter().filter(|(key, object)| wanted(key, object)).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// How many objects there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner).objects.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the first list is complete. Absence means nothing before that.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.lists_due.load(Ordering::Acquire) == 0
+    }
+
+    /// How many lists make the store complete: one for each namespace that is looked after.
+    pub(crate) fn expect_lists(&self, count: usize) {
+        self.lists_due.store(count, Ordering::Release);
+    }
+
+    /// A list is complete; answers whether it was the last one due.
+    pub(crate) fn listed(&self) -> bool {
+        let less = |due: usize| due.checked_sub(1);
+        self.lists_due.fetch_update(Ordering::AcqRel, Ordering::Acquire, less) == Ok(1)
+    }
+
+    /// An object from the watch. What is older than what is here, or the same, changes nothing.
+    pub(crate) fn saw(&self, object: WatchedObject<K>) -> Option<Changed> {
+        self.put(object, None)
+    }
+
+    /// The API server's answer to a write of ours.
+    pub(crate) fn wrote(&self, object: WatchedObject<K>) {
+        self.put(object, Some(Instant::now()));
+    }
+
+    fn put(&self, object: WatchedObject<K>, written: Option<Instant>) -> Option<Changed> {
+        let (key, new) = object.into_cached(written);
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = Changed::default();
+        if let Some(old) = inner.objects.get(&key) {
+            if old.uid == new.uid && old.version >= new.version {
+                return None;
+            }
+            changed.note(&key, old.owner.as_ref());
+        }
+        changed.note(&key, new.owner.as_ref());
+        inner.insert(key, new);
+        Some(changed)
+    }
+
+    /// A deletion from the watch, or an object that lost our label.
+    pub(crate) fn gone(&self, object: WatchedObject<K>) -> Option<Changed> {
+        let (key, gone) = object.into_cached(None);
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        let old = inner.objects.get(&key)?;
+        // Newer than the deletion: made again by us before the event of the deletion arrived.
+        if old.version > gone.version {
+            return None;
+        }
+        let mut changed = Changed::default();
+        changed.note(&key, old.owner.as_ref());
+        inner.remove(&key);
+        Some(changed)
+    }
+
+    /// The API server says that it is not there (a write of ours found it missing or deleted it).
+    pub(crate) fn forget(&self, key: &Key, uid: &str) {
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        if inner.objects.get(key).is_some_and(|old| &*old.uid == uid) {
+            inner.remove(key);
+        }
+    }
+
+    /// Drops what a complete list, begun at `began`, did not hold; what we wrote since then stays.
+    pub(crate) fn retain_listed(&self, scope: Option<&str>, listed: &BTreeSet<Key>, began: Instant) -> Option<Changed> {
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        let stale: Vec<Key> = inner
+            .objects
+            .iter()
+            .filter(|(key, object)| {
+                scope.is_none_or(|namespace| key.namespace == namespace)
+                    && !listed.contains(*key)
+                    && object.written.is_none_or(|at| at < began)
+            })
+            .map(|(key, _)| key.clone())
+            .collect();
+        let mut changed = Changed::default();
+        for key in stale {
+            if let Some(old) = inner.remove(&key) {
+                changed.note(&key, old.owner.as_ref());
+            }
+        }
+        (!changed.is_empty()).then_some(changed)
+    }
+}
+
+impl<K> Inner<K> {
+    fn insert(&mut self, key: Key, new: Cached<K>) {
+        self.remove(&key);
+        if let Some(owner) = &new.owner {
+            self.by_owner.entry(owner.clone()).or_default().insert(key.name.clone());
+        }
+        self.objects.insert(key, Arc::new(new));
+    }
+
+    fn remove(&mut self, key: &Key) -> Option<Arc<Cached<K>>> {
+        let old = self.objects.remove(key)?;
+        if let Some(owner) = &old.owner
+            && let Some(names) = self.by_owner.get_mut(owner)
+        {
+            names.remove(&key.name);
+            if names.is_empty() {
+                self.by_owner.remove(owner);
+            }
+        }
+        Some(old)
+    }
+}
+
+/// Whose child an object with these labels is. A deployment's own model carries the deployment's label.
+fn owner_of(namespace: &str, label: impl Fn(&str) -> Option<String>) -> Option<OwnerKey> {
+    [(labels::DEPLOYMENT, OwnerKind::Deployment), (labels::MODEL, OwnerKind::Model)]
+        .into_iter()
+        .find_map(|(name, kind)| Some(OwnerKey { kind, key: Key::new(namespace, label(name)?) }))
+}

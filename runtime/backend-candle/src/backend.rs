@@ -1,0 +1,193 @@
+//! The backend: chooses between `host` and `device`, and turns candle's errors into the runtime's.
+
+use alcazar_core::{AttentionSpec, Backend, BackendError, Batch, RawTensor, RopeStyle, TokenId, backend::CacheSpec};
+use candle_core::{Device, Module, Tensor};
+
+use crate::{
+    device, host,
+    weights::{Matrix, Vector},
+};
+
+/// Candle on one device.
+#[derive(Clone, Debug)]
+pub struct CandleBackend {
+    device: Device,
+    /// The operations of `device` on a CPU as well: slow, and the measure of `host`.
+    plain: bool,
+}
+
+/// Keys and values of all layers.
+#[derive(Debug)]
+pub enum Cache {
+    /// In host memory.
+    Host(host::Cache),
+    /// In tensors.
+    Device(device::Cache),
+}
+
+/// Sines and cosines of a batch's positions: `[rows, pairs]` each.
+#[derive(Debug)]
+pub struct Angles {
+    pub(crate) cos: Vec<f32>,
+    pub(crate) sin: Vec<f32>,
+    pub(crate) n_pairs: usize,
+}
+
+impl CandleBackend {
+    /// On the CPU.
+    pub const fn cpu() -> Self {
+        Self { device: Device::Cpu, plain: false }
+    }
+
+    /// On a GPU when there is one and this build can use it, else on the CPU.
+    pub fn best() -> Result<Self, BackendError> {
+        let device = Device::cuda_if_available(0).map_err(|error| device_error("open", "the device", error))?;
+        Ok(Self { device, plain: false })
+    }
+
+    /// Tensor operations alone, for tests.
+    pub const fn plain() -> Self {
+        Self { device: Device::Cpu, plain: true }
+    }
+
+    /// What people call the device.
+    pub fn device_name(&self) -> String {
+        match self.device {
+            Device::Cpu => "CPU".to_owned(),
+            Device::Cuda(_) => "CUDA".to_owned(),
+            Device::Metal(_) => "Metal".to_owned(),
+        }
+    }
+
+    const fn on_host(&self) -> bool {
+        matches!(self.device, Device::Cpu) && !self.plain
+    }
+}
+
+pub(crate) fn device_error(
+    op: &'static str,
+    shapes: impl std::fmt::Display,
+    error: candle_core::Error,
+) -> BackendError {
+    BackendError::Device { op, shapes: shapes.to_string(), source: Box::new(error) }
+}
+
+/// Says which operation failed, and on what.
+trait OnDevice<T> {
+    fn on(self, op: &'static str, operands: &[&Tensor]) -> Result<T, BackendError>;
+}
+
+impl<T> OnDevice<T> for candle_core::Result<T> {
+    fn on(self, op: &'static str, operands: &[&Tensor]) -> Result<T, BackendError> {
+        self.map_err(|error| {
+            let shapes: Vec<String> = operands.iter().map(|tensor| format!("{:?}", tensor.dims())).collect();
+            device_error(op, shapes.join(" and "), error)
+        })
+    }
+}
+
+impl Backend for CandleBackend {
+    type Tensor = Tensor;
+    type Matrix = Matrix;
+    type Vector = Vector;
+    type Angles = Angles;
+    type Cache = Cache;
+
+    fn matrix(&self, raw: &RawTensor<'_>) -> Result<Matrix, BackendError> {
+        Matrix::new(raw, &self.device)
+    }
+
+    fn vector(&self, raw: &RawTensor<'_>) -> Result<Vector, BackendError> {
+        Vector::new(raw, &self.device)
+    }
+
+    fn cache(&self, spec: &CacheSpec) -> Result<Cache, BackendError> {
+        if self.on_host() {
+            return host::Cache::new(spec).map(Cache::Host);
+        }
+        device::Cache::new(spec, &self.device)
+            .map(Cache::Device)
+            .map_err(|error| device_error("cache", format!("{spec:?}"), error))
+    }
+
+    fn embedding(&self, table: &Matrix, tokens: &[TokenId]) -> Result<Tensor, BackendError> {
+        let ids: Vec<u32> = tokens.iter().map(|token| token.0).collect();
+        Tensor::new(ids, &self.device)
+            .and_then(|ids| table.product.embedding(&ids))
+            .map_err(|error| device_error("embedding", format!("{} tokens", tokens.len()), error))
+    }
+
+    fn linear(&self, x: &Tensor, w: &Matrix, bias: Option<&Vector>) -> Result<Tensor, BackendError> {
+        if x.dims().last() != Some(&w.n_in) || bias.is_some_and(|bias| bias.values.len() != w.n_out) {
+            return Err(BackendError::Shape {
+                op: "linear",
+                found: format!("{:?}, a bias of {:?}", x.dims(), bias.map(|bias| bias.values.len())),
+                expected: format!("rows of {}, a bias of {}", w.n_in, w.n_out),
+            });
+        }
+        let y = w.product.forward(x).on("linear", &[x])?;
+        match bias {
+            None => Ok(y),
+            Some(bias) if self.on_host() => host::add_bias(y, &bias.values),
+            Some(bias) => y.broadcast_add(&bias.tensor).on("bias", &[&y]),
+        }
+    }
+
+    fn rms_norm(&self, x: &Tensor, gain: &Vector, eps: f32) -> Result<Tensor, BackendError> {
+        if self.on_host() {
+            return host::rms_norm(x, &gain.values, eps);
+        }
+        device::rms_norm(x, &gain.tensor, eps).on("rms_norm", &[x])
+    }
+
+    fn angles(&self, positions: &[u32], frequencies: &[f32]) -> Result<Angles, BackendError> {
+        #[expect(clippy::cast_precision_loss, reason = "the reference computes angles in f32 too")]
+        let angle = |position: u32, frequency: f32| position as f32 * frequency;
+        let angles = positions.iter().flat_map(|position| frequencies.iter().map(move |f| angle(*position, *f)));
+        let (sin, cos) = angles.map(f32::sin_cos).unzip();
+        Ok(Angles { cos, sin, n_pairs: frequencies.len() })
+    }
+
+    fn rope(&self, x: Tensor, angles: &Angles, head_dim: usize, style: RopeStyle) -> Result<Tensor, BackendError> {
+        if self.on_host() {
+            return host::rope(x, angles, head_dim, style);
+        }
+        device::rope(&x, angles, head_dim, style).on("rope", &[&x])
+    }
+
+    fn attention(
+        &self,
+        [q, k, v]: [&Tensor; 3],
+        cache: &mut Cache,
+        spec: &AttentionSpec,
+        batch: &Batch,
+    ) -> Result<Tensor, BackendError> {
+        match cache {
+            Cache::Host(cache) => host::attention([q, k, v], cache, spec, batch),
+            Cache::Device(cache) => device::attention([q, k, v], cache, spec, batch).on("attention", &[q, k, v]),
+        }
+    }
+
+    fn silu_mul(&self, gate: Tensor, up: &Tensor) -> Result<Tensor, BackendError> {
+        if self.on_host() {
+            return host::silu_mul(gate, up);
+        }
+        gate.silu().and_then(|gate| gate.mul(up)).on("silu_mul", &[up])
+    }
+
+    fn add(&self, a: Tensor, b: &Tensor) -> Result<Tensor, BackendError> {
+        if self.on_host() {
+            return host::add(a, b);
+        }
+        a.add(b).on("add", &[&a, b])
+    }
+
+    fn rows(&self, x: &Tensor, rows: &[usize]) -> Result<Tensor, BackendError> {
+        let rows: Vec<u32> = rows.iter().map(|row| u32::try_from(*row).unwrap_or(u32::MAX)).collect();
+        Tensor::new(rows, &self.device).and_then(|rows| x.index_select(&rows, 0)).on("rows", &[x])
+    }
+
+    fn to_host(&self, x: &Tensor) -> Result<Vec<f32>, BackendError> {
+        x.flatten_all().and_then(|x| x.to_vec1::<f32>()).on("to_host", &[x])
+    }
+}

@@ -1,0 +1,22 @@
+//! Serves many sequences at once on one model: admission, scheduling, cache blocks, sampling. No IO.
+//!
+//! ```text
+//!  submit ─► waiting ─► running ─► step: plan ─► Model::forward ─► sample ─► effects
+//!               ▲          │ (no blocks left: recompute later)
+//!               └──────────┘
+//! ```
+//! [`Engine`] is a state machine: one thread of the server owns it, calls [`Engine::step`] and performs the effects.
+//! It reads no clock and no randomness: a sequence's tokens follow from its prompt, its seed and the model.
+#![forbid(unsafe_code)]
+
+pub mod blocks;
+pub mod engine;
+pub mod gate;
+pub mod request;
+pub mod sampler;
+
+mod scheduler;
+
+pub use engine::{Effect, Engine, EngineConfig, Load};
+pub use gate::{Gate, Overloaded, Permit};
+pub use request::{FinishReason, Refused, Request, Sampling, Usage};

@@ -1,0 +1,67 @@
+//! A file that is read at given places, never beyond its end.
+
+use std::{
+    fs::File,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use crate::Error;
+
+/// An open file and its length at that time.
+#[derive(Debug)]
+pub(crate) struct SourceFile {
+    path: PathBuf,
+    file: File,
+    length: u64,
+}
+
+impl SourceFile {
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let failed = |source| Error::read(path, 0, source);
+        let file = File::open(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        if !metadata.is_file() {
+            return Err(Error::malformed(path, 0, "no regular file", "a model file"));
+        }
+        Ok(Self { path: path.to_owned(), length: metadata.len(), file })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) const fn length(&self) -> u64 {
+        self.length
+    }
+
+    pub(crate) const fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Bytes at a place that the header's check has found to lie within the file.
+    pub(crate) fn bytes_at(&self, offset: u64, n_bytes: u64) -> Result<Vec<u8>, Error> {
+        let within = offset.checked_add(n_bytes).is_some_and(|end| end <= self.length);
+        let (true, Ok(n)) = (within, usize::try_from(n_bytes)) else {
+            let expected = format!("{n_bytes} bytes");
+            return Err(Error::malformed(&self.path, offset, format!("a file of {} bytes", self.length), expected));
+        };
+        let mut bytes = vec![0; n];
+        self.file.read_exact_at(&mut bytes, offset).map_err(|source| Error::read(&self.path, offset, source))?;
+        Ok(bytes)
+    }
+}
+
+/// A whole small file; one that is larger than `limit` is refused before it is read. `None`: there is no such file.
+pub(crate) fn read_small(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+    match path.try_exists() {
+        Ok(true) => {}
+        Ok(false) => return Ok(None),
+        Err(source) => return Err(Error::read(path, 0, source)),
+    }
+    let file = SourceFile::open(path)?;
+    if file.length() > limit {
+        return Err(Error::malformed(path, 0, format!("{} bytes", file.length()), format!("at most {limit} bytes")));
+    }
+    file.bytes_at(0, file.length()).map(Some)
+}

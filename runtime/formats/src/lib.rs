@@ -1,0 +1,19 @@
+//! Readers of model files: bounded, panic-free. They read headers and, when asked, one tensor at a time.
+//!
+//! Every size that a file claims is checked against the file's length before memory is asked for, and an error names
+//! the file, the offset, what was found and what was expected. Nothing is mapped: a file that is cut off while it is
+//! read is an error here, not a signal.
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod facts;
+pub mod gguf;
+pub mod model;
+pub mod safetensors;
+
+mod config;
+mod file;
+
+pub use error::{Class, Error};
+pub use facts::{Facts, Format};
+pub use model::{ModelFiles, TextFiles, TextSource, inspect, open};

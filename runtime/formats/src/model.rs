@@ -1,0 +1,198 @@
+//! A model's files as one: dimensions, tensors, and where its text rules are.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+    path::{Path, PathBuf},
+};
+
+use alcazar_core::{DecoderConfig, RawTensor, SourceError, WeightSource, WeightType};
+
+use crate::{
+    Error, Facts, Format, config,
+    error::excerpt,
+    file::SourceFile,
+    gguf::{self, Metadata, TensorEntry},
+};
+
+mod directory;
+
+#[cfg(test)]
+mod tests;
+
+/// Kinds of GGUF tokenizers that `text` can build (`tokenizer.ggml.model`).
+pub const TOKENIZERS: [&str; 2] = ["gpt2", "llama"];
+/// Ways of cutting text into words that `text` knows for the kind `gpt2` (`tokenizer.ggml.pre`).
+pub const PRE_TOKENIZERS: [&str; 10] =
+    ["default", "gpt-2", "smollm", "starcoder", "refact", "llama-bpe", "llama3", "qwen2", "deepseek-r1-qwen", "tekken"];
+
+/// An opened model: headers are parsed and checked, no weight is read yet.
+#[derive(Debug)]
+pub struct ModelFiles {
+    facts: Facts,
+    config: DecoderConfig,
+    text: TextSource,
+    files: Vec<SourceFile>,
+    tensors: HashMap<String, (usize, TensorEntry)>,
+}
+
+/// What a tokenizer and a chat template are made from.
+#[derive(Debug)]
+pub enum TextSource {
+    /// The metadata of a GGUF file.
+    Gguf(Metadata),
+    /// Files beside the weights.
+    Files(TextFiles),
+}
+
+/// The text files of a Hugging Face repository.
+#[derive(Debug, Default)]
+pub struct TextFiles {
+    /// Content of `tokenizer.json`.
+    pub tokenizer: Vec<u8>,
+    /// `tokenizer_config.json`, or null.
+    pub tokenizer_config: serde_json::Value,
+    /// `generation_config.json`, or null.
+    pub generation_config: serde_json::Value,
+    /// `config.json`.
+    pub config: serde_json::Value,
+    /// Content of `chat_template.jinja`.
+    pub chat_template: Option<String>,
+}
+
+/// Reads what a model says of itself. The path is a `.gguf` file, a directory with one, or a directory as the Hugging
+/// Face hub has it. An error when the runtime could not serve it.
+pub fn inspect(path: &Path) -> Result<Facts, Error> {
+    open(path).map(|files| files.facts)
+}
+
+/// Opens a model; see [`inspect`].
+pub fn open(path: &Path) -> Result<ModelFiles, Error> {
+    let metadata = std::fs::metadata(path).map_err(|source| Error::read(path, 0, source))?;
+    if !metadata.is_dir() {
+        return open_gguf(path);
+    }
+    match directory::find(path)? {
+        directory::Found::Gguf(file) => open_gguf(&file),
+        directory::Found::HuggingFace(shards) => directory::open(path, &shards),
+    }
+}
+
+fn open_gguf(path: &Path) -> Result<ModelFiles, Error> {
+    let file = SourceFile::open(path)?;
+    let header = gguf::read_header(&file)?;
+    if header.metadata.u64("split.count").is_some_and(|n| n > 1) {
+        return Err(Error::unsupported(path, "one part of a split GGUF", "whole GGUF files (merge with gguf-split)"));
+    }
+    let config = config::gguf::decoder_config(&header, path)?;
+    let kind = header.metadata.str("tokenizer.ggml.model").unwrap_or("none");
+    if !TOKENIZERS.contains(&kind) {
+        return Err(Error::unsupported(path, format!("tokenizer {}", excerpt(kind)), TOKENIZERS.join(", ")));
+    }
+    let cut = header.metadata.str("tokenizer.ggml.pre").unwrap_or("default");
+    if kind == "gpt2" && !PRE_TOKENIZERS.contains(&cut) {
+        return Err(Error::unsupported(path, format!("pre-tokenizer {}", excerpt(cut)), PRE_TOKENIZERS.join(", ")));
+    }
+    let name = header.metadata.str("general.name").unwrap_or_default().to_owned();
+    let has_chat_template = header.metadata.str("tokenizer.chat_template").is_some();
+    let tensors: HashMap<_, _> = header.tensors.into_iter().map(|(name, tensor)| (name, (0, tensor))).collect();
+    let about = About { format: Format::Gguf, name, tokenizer: kind.to_owned(), has_chat_template };
+    Ok(ModelFiles {
+        facts: facts(about, &config, &tensors, file.length()),
+        config,
+        text: TextSource::Gguf(header.metadata),
+        files: vec![file],
+        tensors,
+    })
+}
+
+struct About {
+    format: Format,
+    name: String,
+    tokenizer: String,
+    has_chat_template: bool,
+}
+
+fn facts(
+    about: About,
+    config: &DecoderConfig,
+    tensors: &HashMap<String, (usize, TensorEntry)>,
+    size_bytes: u64,
+) -> Facts {
+    let mut types: BTreeMap<WeightType, u64> = BTreeMap::new();
+    let mut parameter_count = 0u64;
+    for (_, tensor) in tensors.values() {
+        *types.entry(tensor.weight_type).or_default() += 1;
+        let elements = tensor.shape.iter().fold(1u64, |product, dim| product.saturating_mul(*dim as u64));
+        parameter_count = parameter_count.saturating_add(elements);
+    }
+    let mut weight_types: Vec<_> = types.into_iter().map(|(kind, n)| (kind.to_string(), n)).collect();
+    weight_types.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    let refused = if about.has_chat_template {
+        Vec::new()
+    } else {
+        vec!["chat requests: the model has no chat template".to_owned()]
+    };
+    Facts {
+        format: about.format,
+        architecture: config.architecture.clone(),
+        name: about.name,
+        parameter_count,
+        context_length: config.context_length as u64,
+        tensor_count: tensors.len() as u64,
+        size_bytes,
+        weight_types,
+        layers: u32::try_from(config.n_layers).unwrap_or(u32::MAX),
+        vocabulary: config.vocabulary as u64,
+        tokenizer: about.tokenizer,
+        has_chat_template: about.has_chat_template,
+        // Keys and values in f16.
+        cache_bytes_per_token: (config.n_layers * config.kv_width() * 4) as u64,
+        refused,
+    }
+}
+
+impl ModelFiles {
+    /// What the model says of itself.
+    pub const fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Its dimensions.
+    pub const fn config(&self) -> &DecoderConfig {
+        &self.config
+    }
+
+    /// What its tokenizer and template are made from.
+    pub const fn text(&self) -> &TextSource {
+        &self.text
+    }
+
+    /// The file that errors about the text rules should name.
+    pub fn path(&self) -> PathBuf {
+        self.files.first().map(|file| file.path().to_owned()).unwrap_or_default()
+    }
+}
+
+impl WeightSource for ModelFiles {
+    fn describe(&self, name: &str) -> Option<(WeightType, Vec<usize>)> {
+        let (_, tensor) = self.tensors.get(name)?;
+        Some((tensor.weight_type, tensor.shape.clone()))
+    }
+
+    fn read(&self, name: &str) -> Result<RawTensor<'_>, SourceError> {
+        let failed = |message: String| SourceError { name: name.to_owned(), message };
+        let found = self.tensors.get(name).and_then(|(file, tensor)| Some((self.files.get(*file)?, tensor)));
+        let Some((file, tensor)) = found else {
+            let message = format!("{} has no tensor of that name; the model is incomplete", self.path().display());
+            return Err(failed(message));
+        };
+        let data = file.bytes_at(tensor.offset, tensor.n_bytes).map_err(|error| failed(error.to_string()))?;
+        Ok(RawTensor {
+            name: name.to_owned(),
+            weight_type: tensor.weight_type,
+            shape: tensor.shape.clone(),
+            data: Cow::Owned(data),
+        })
+    }
+}

@@ -1,0 +1,48 @@
+//! The model families, written once over a backend.
+//!
+//! A family names no backend and reads no file: its weights come from a `WeightSource`, its operations from a `Backend`.
+#![forbid(unsafe_code)]
+
+mod llama;
+mod weights;
+
+use alcazar_core::{Backend, BackendError, CacheShape, DecoderConfig, Family, Model, SourceError, WeightSource};
+
+/// Why a model could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// A tensor could not be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A tensor has another shape than the dimensions say.
+    #[error("failed to load tensor {name}: found shape {found:?}, expected {expected:?}; the model contradicts itself")]
+    Shape {
+        /// The tensor.
+        name: String,
+        /// As the file has it.
+        found: Vec<usize>,
+        /// As the dimensions have it.
+        expected: Vec<usize>,
+    },
+    /// The device did not take it.
+    #[error("failed to put tensor {name} on the device")]
+    Device {
+        /// The tensor, or the cache.
+        name: String,
+        /// What the device said.
+        #[source]
+        source: BackendError,
+    },
+}
+
+/// Makes the model that `config` describes, with a cache of the given shape.
+pub fn load<B: Backend>(
+    backend: B,
+    config: &DecoderConfig,
+    source: &dyn WeightSource,
+    cache: CacheShape,
+) -> Result<Box<dyn Model>, LoadError> {
+    match config.family {
+        Family::Llama => Ok(Box::new(llama::Llama::load(backend, config, source, cache)?)),
+    }
+}

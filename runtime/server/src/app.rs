@@ -1,0 +1,179 @@
+//! What all handlers share: where the process stands, and the model once it is loaded.
+
+mod phase;
+
+use std::{
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::{Instant, SystemTime},
+};
+
+use alcazar_contract::status::{Isolation, ServeStatus};
+use alcazar_engine::Gate;
+
+pub(crate) use self::phase::{Phase, Unready};
+use crate::{api::BodyRoom, engine_thread::EngineHandle, language::Language, metrics::Metrics};
+
+/// A loaded model and the way to its engine.
+pub(crate) struct Served {
+    pub language: Arc<dyn Language>,
+    pub engine: EngineHandle,
+    /// Counts requests before their text is tokenized.
+    pub gate: Gate,
+    pub context_length: usize,
+}
+
+/// Everything that is told or asked of a serving process.
+pub(crate) struct App {
+    pub model_name: String,
+    pub metrics: Arc<Metrics>,
+    pub started: Instant,
+    /// Seconds since 1970, as the API tells when a model was made.
+    pub created: u64,
+    pub bodies: BodyRoom,
+    served: OnceLock<Served>,
+    state: Mutex<State>,
+}
+
+struct State {
+    phase: Phase,
+    status: ServeStatus,
+    isolation: Option<IsolationFinding>,
+    isolation_is_required: bool,
+}
+
+struct IsolationFinding {
+    blocked_rounds: u32,
+    reached: Vec<String>,
+    at: Instant,
+}
+
+impl App {
+    pub(crate) fn new(
+        model_name: String,
+        metrics: Arc<Metrics>,
+        started: Instant,
+        isolation_is_required: bool,
+    ) -> Self {
+        let created = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let state = State {
+            phase: Phase::Starting(Unready::loading("the process has just started")),
+            status: ServeStatus::default(),
+            isolation: None,
+            isolation_is_required,
+        };
+        Self {
+            model_name,
+            metrics,
+            started,
+            created,
+            bodies: BodyRoom::default(),
+            served: OnceLock::new(),
+            state: Mutex::new(state),
+        }
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        // Plain values; a panicking holder leaves them readable.
+        work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What is being done before the model can be served.
+    pub(crate) fn starting(&self, unready: Unready) {
+        tracing::info!(reason = unready.reason, "{}", unready.message);
+        self.with(|state| {
+            if let Phase::Starting(_) = state.phase {
+                state.phase = Phase::Starting(unready);
+            }
+        });
+    }
+
+    /// The model is loaded and has answered once.
+    pub(crate) fn serve(&self, served: Served, facts: impl FnOnce(&mut ServeStatus)) {
+        // A second model is never loaded.
+        let _ = self.served.set(served);
+        let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.with(|state| {
+            facts(&mut state.status);
+            state.status.load_milliseconds = elapsed;
+            if let Phase::Starting(_) = state.phase {
+                state.phase = Phase::Serving;
+            }
+        });
+        tracing::info!(model = self.model_name, milliseconds = elapsed, "serving");
+    }
+
+    /// No request is taken any more.
+    pub(crate) fn drain(&self) {
+        self.with(|state| state.phase = Phase::Draining);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.with(|state| matches!(state.phase, Phase::Draining))
+    }
+
+    /// What the last round of the isolation probe found.
+    pub(crate) fn isolation(&self, blocked_rounds: u32, reached: Vec<String>) {
+        let finding = IsolationFinding { blocked_rounds, reached, at: Instant::now() };
+        self.with(|state| state.isolation = Some(finding));
+    }
+
+    pub(crate) fn measured(&self, prefill: u32, decode: u32) {
+        self.with(|state| {
+            state.status.prefill_tokens_per_second = prefill;
+            state.status.decode_tokens_per_second = decode;
+        });
+    }
+
+    /// Why no request can be served now; `None` when one can.
+    pub(crate) fn unready(&self) -> Option<Unready> {
+        self.with(|state| state.unready())
+    }
+
+    /// The model, if a request can be served now.
+    pub(crate) fn ready(&self) -> Result<&Served, Unready> {
+        match self.unready() {
+            Some(unready) => Err(unready),
+            None => self.served.get().ok_or_else(|| Unready::loading("the model is being loaded")),
+        }
+    }
+
+    /// The model, whether or not requests are taken.
+    pub(crate) fn served(&self) -> Option<&Served> {
+        self.served.get()
+    }
+
+    /// The answer of the status route.
+    pub(crate) fn status(&self) -> ServeStatus {
+        self.with(|state| {
+            let unready = state.unready();
+            let isolation = state.isolation.as_ref().map(|finding| Isolation {
+                blocked_rounds: finding.blocked_rounds,
+                reached: finding.reached.clone(),
+                seconds_since_last_round: finding.at.elapsed().as_secs(),
+            });
+            ServeStatus {
+                ready: unready.is_none(),
+                reason: unready.as_ref().map(|unready| unready.reason.to_owned()).unwrap_or_default(),
+                message: unready.map(|unready| unready.message).unwrap_or_default(),
+                isolation,
+                ..state.status.clone()
+            }
+        })
+    }
+}
+
+impl State {
+    fn unready(&self) -> Option<Unready> {
+        match &self.phase {
+            Phase::Starting(unready) => Some(unready.clone()),
+            Phase::Draining => Some(Unready::draining()),
+            Phase::Serving => {
+                let finding = self.isolation.as_ref().filter(|finding| !finding.reached.is_empty())?;
+                self.isolation_is_required.then(|| Unready::isolation_broken(&finding.reached))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,60 @@
+//! Pure: where a serving process stands, and how it says that it cannot serve.
+
+/// From start to end, in this order.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    Starting(Unready),
+    Serving,
+    Draining,
+}
+
+/// Why no request can be served, for probes, status and clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unready {
+    /// CamelCase; the operator knows these words.
+    pub reason: &'static str,
+    /// One sentence.
+    pub message: String,
+    /// When a client may try again.
+    pub retry_after_seconds: u32,
+}
+
+impl Unready {
+    pub(crate) fn loading(message: &str) -> Self {
+        Self { reason: "Loading", message: message.to_owned(), retry_after_seconds: 2 }
+    }
+
+    pub(crate) fn isolation_unproven(blocked: u32, wanted: u32, reached: &[String]) -> Self {
+        let message = if reached.is_empty() {
+            format!(
+                "{blocked} of {wanted} rounds in a row found every target unreachable; no weights are opened before"
+            )
+        } else {
+            format!(
+                "this pod can reach {}, which it must not; enforce its NetworkPolicy (the cluster's network plugin must \
+                 support egress policies) or set network.isolation to BestEffort",
+                reached.join(", ")
+            )
+        };
+        Self { reason: "IsolationUnproven", message, retry_after_seconds: 2 }
+    }
+
+    pub(crate) fn isolation_broken(reached: &[String]) -> Self {
+        Self {
+            reason: "IsolationBroken",
+            message: format!(
+                "this pod can now reach {}, which it must not; nothing is served until its NetworkPolicy is enforced again",
+                reached.join(", ")
+            ),
+            retry_after_seconds: 10,
+        }
+    }
+
+    pub(crate) fn draining() -> Self {
+        Self {
+            reason: "Draining",
+            message: "this replica is shutting down; running answers are finished, new ones go elsewhere".to_owned(),
+            retry_after_seconds: 1,
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! A glance at the model's pace, taken through the engine after the load, and the one token that proves it works.
+
+use std::time::{Duration, Instant};
+
+use alcazar_core::TokenId;
+use alcazar_engine::{Request, Sampling};
+
+use crate::engine_thread::{EngineHandle, Event, SubmitError};
+
+const PROMPT_TOKENS: u32 = 64;
+const ANSWER_TOKENS: usize = 16;
+
+/// Why the model did not answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WarmUpError {
+    #[error("failed to run the model once: {0}")]
+    Submit(#[from] SubmitError),
+    #[error("failed to run the model once: it gave no token; the weights may be damaged")]
+    NoToken,
+}
+
+/// Generates one token: a model that cannot do that is not served.
+pub(crate) async fn warm_up(engine: &EngineHandle) -> Result<(), WarmUpError> {
+    let mut generation = engine.submit(request(1, 1, 2), None).await?;
+    match generation.next().await {
+        Some(Event::Token(_)) => Ok(()),
+        Some(Event::Finished { .. } | Event::Failed) | None => Err(WarmUpError::NoToken),
+    }
+}
+
+/// Tokens per second of a prompt and of an answer, alone; `None` when the model would not have it.
+pub(crate) async fn measure(engine: &EngineHandle, vocabulary: u32) -> Option<(u32, u32)> {
+    let started = Instant::now();
+    let mut generation = engine.submit(request(PROMPT_TOKENS, ANSWER_TOKENS, vocabulary), None).await.ok()?;
+    let (mut first, mut last, mut n_tokens) = (None, started, 0);
+    while let Some(Event::Token(_)) = generation.next().await {
+        last = Instant::now();
+        first.get_or_insert(last);
+        n_tokens += 1;
+    }
+    let first = first?;
+    Some((rate(PROMPT_TOKENS, first - started), rate(n_tokens - 1, last - first)))
+}
+
+fn request(prompt_tokens: u32, max_tokens: usize, vocabulary: u32) -> Request {
+    Request {
+        // Any tokens do; spread over the vocabulary they touch what real ones touch.
+        prompt: (1..=prompt_tokens).map(|n| TokenId(n.wrapping_mul(7919) % vocabulary.max(1))).collect(),
+        max_tokens: Some(max_tokens),
+        sampling: Sampling { temperature: 0.0, ..Sampling::default() },
+        stop_tokens: vec![],
+    }
+}
+
+fn rate(n_tokens: u32, took: Duration) -> u32 {
+    let rate = f64::from(n_tokens) / took.as_secs_f64().max(1e-9);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped into range")]
+    let whole = rate.clamp(0.0, f64::from(u32::MAX)).round() as u32;
+    whole
+}

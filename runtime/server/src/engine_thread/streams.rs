@@ -1,0 +1,95 @@
+//! Who reads which sequence, and how long it has taken.
+
+use std::{collections::HashMap, time::Instant};
+
+use alcazar_core::SeqId;
+use alcazar_engine::{Effect, Engine, Permit};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::{Ended, Event};
+use crate::metrics::Metrics;
+
+/// What is known of a request beside its tokens.
+pub(super) struct Meta {
+    pub arrived: Instant,
+    pub prompt_tokens: usize,
+    /// Held for its drop: the place in the queue is free when the sequence has ended. Requests of our own have none,
+    /// and do not show in the metrics.
+    pub permit: Option<Permit>,
+}
+
+struct Stream {
+    /// Unbounded, yet never longer than the context: the engine must not wait for a slow reader.
+    events: UnboundedSender<Event>,
+    meta: Meta,
+    last_token: Option<Instant>,
+}
+
+pub(super) struct Streams<'a> {
+    open: HashMap<SeqId, Stream>,
+    metrics: &'a Metrics,
+}
+
+impl<'a> Streams<'a> {
+    pub(super) fn new(metrics: &'a Metrics) -> Self {
+        Self { open: HashMap::new(), metrics }
+    }
+
+    pub(super) fn open(&mut self, id: SeqId, events: UnboundedSender<Event>, meta: Meta) {
+        self.open.insert(id, Stream { events, meta, last_token: None });
+    }
+
+    pub(super) fn ids(&self) -> Vec<SeqId> {
+        self.open.keys().copied().collect()
+    }
+
+    /// Forgets a sequence that its reader ended.
+    pub(super) fn close(&mut self, id: SeqId, ended: Ended) {
+        if let Some(stream) = self.open.remove(&id) {
+            let reason = match ended {
+                Ended::Stop => "stop",
+                Ended::Abort => "abort",
+            };
+            self.finished(stream, reason);
+        }
+    }
+
+    pub(super) fn deliver(&mut self, engine: &mut Engine, effect: Effect) {
+        match effect {
+            Effect::Token { id, token } => {
+                let Some(stream) = self.open.get_mut(&id) else { return };
+                let now = Instant::now();
+                match stream.last_token.replace(now) {
+                    _ if stream.meta.permit.is_none() => {}
+                    None => self.metrics.first_token(now - stream.meta.arrived, stream.meta.prompt_tokens),
+                    Some(last) => self.metrics.next_token(now - last),
+                }
+                if stream.events.send(Event::Token(token)).is_err() {
+                    engine.cancel(id);
+                    self.close(id, Ended::Abort);
+                }
+            }
+            Effect::Finished { id, reason, usage } => {
+                if let Some(stream) = self.open.remove(&id) {
+                    // A reader that has left wants no end either.
+                    let _ = stream.events.send(Event::Finished { reason, usage });
+                    self.finished(stream, reason.as_str());
+                }
+            }
+            Effect::Failed { id, error } => {
+                tracing::error!(sequence = %id, %error, "a sequence failed");
+                if let Some(stream) = self.open.remove(&id) {
+                    let _ = stream.events.send(Event::Failed);
+                    self.finished(stream, "error");
+                }
+            }
+        }
+    }
+
+    fn finished(&self, stream: Stream, reason: &str) {
+        if let Some(permit) = stream.meta.permit {
+            self.metrics.finished(stream.meta.arrived.elapsed(), reason);
+            drop(permit);
+        }
+    }
+}

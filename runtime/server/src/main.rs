@@ -1,0 +1,11 @@
+//! Entry point of alcazar-runtime.
+
+use std::{process::ExitCode, time::Instant};
+
+use alcazar_server::{cli::Cli, run};
+use clap::Parser as _;
+
+fn main() -> anyhow::Result<ExitCode> {
+    let started = Instant::now();
+    Ok(run(Cli::parse(), started)?)
+}

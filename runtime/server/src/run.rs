@@ -1,0 +1,154 @@
+//! From parsed arguments to an exit code: threads, logs, the async runtime, the command.
+
+use std::{
+    io,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
+
+use tokio::runtime::{Builder, Runtime};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    cli::{Cli, Command, Serve},
+    jobs::{self, InspectError, Outcome},
+    language::ModelLanguage,
+    limits::{self, Limits},
+    load::{self, LoadOptions},
+    serve::{self, Bundle, ServeError},
+};
+
+/// HTTP is light beside the model; these threads mostly sleep.
+const MAX_HTTP_THREADS: usize = 4;
+/// For code, tokenizer, buffers and what the kernel charges to the group.
+const MEMORY_RESERVE_BYTES: u64 = 256 << 20;
+/// A cache below this serves nobody; better to try and be told.
+const MIN_CACHE_BYTES: u64 = 64 << 20;
+
+/// Why a command did not even begin, or could not print.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("failed to understand --log-level: {source}")]
+    LogLevel { source: tracing_subscriber::filter::ParseError },
+    #[error("failed to set up logging: {source}")]
+    Logs { source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("failed to start the async runtime: {source}")]
+    Runtime { source: io::Error },
+    #[error("{source}")]
+    Inspect { source: InspectError },
+}
+
+/// Runs a command. Call it before any thread is started: the number of compute threads is set here.
+pub fn run(cli: Cli, started: Instant) -> Result<ExitCode, RunError> {
+    let limits = limits::read();
+    let threads = match &cli.command {
+        Command::Serve(Serve { threads: Some(threads), .. }) => *threads,
+        _ => limits.threads(),
+    };
+    load::set_threads(threads);
+    init_logs(&cli.log_level)?;
+    let runtime = build_runtime(threads)?;
+    let code = match cli.command {
+        Command::Serve(args) => run_serve(&runtime, args, started, limits, threads),
+        Command::Fetch(args) => exit_code(runtime.block_on(jobs::run_fetch(args))),
+        Command::Verify(args) => exit_code(runtime.block_on(jobs::run_verify(args))),
+        Command::Inspect { model } => {
+            jobs::run_inspect(&model).map_err(|source| RunError::Inspect { source })?;
+            ExitCode::SUCCESS
+        }
+    };
+    // A load or a hash that is still under way must not hold the exit up.
+    runtime.shutdown_background();
+    Ok(code)
+}
+
+fn exit_code(outcome: Outcome) -> ExitCode {
+    match outcome {
+        Outcome::Sealed => ExitCode::SUCCESS,
+        Outcome::Failed => ExitCode::FAILURE,
+    }
+}
+
+fn run_serve(runtime: &Runtime, args: Serve, started: Instant, limits: Limits, threads: NonZeroUsize) -> ExitCode {
+    tracing::info!(threads, memory_limit = ?limits.memory_bytes, "starting");
+    let log = args.termination_log.clone();
+    let options = LoadOptions {
+        context_length: args.context_length.map(NonZeroUsize::get),
+        max_sequences: args.max_sequences.get(),
+        max_queued: args.max_queued,
+        cache_bytes: limits.memory_bytes.map(|limit| cache_bytes(limit, size_of_model(&args.model))),
+        threads: threads.get(),
+    };
+    let open = Box::new(move |path: PathBuf| open_model(&path, &options));
+    match runtime.block_on(serve::run(args, started, open)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(reason = error.reason(), "{error}");
+            if let Err(error) = error.write_termination_log(&log) {
+                tracing::warn!(%error, "failed to write the termination log");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn open_model(path: &Path, options: &LoadOptions) -> Result<Bundle, ServeError> {
+    let loaded = load::load(path, options)
+        .map_err(|error| ServeError::Load { reason: error.reason(), message: error.to_string() })?;
+    Ok(Bundle {
+        vocabulary: u32::try_from(loaded.facts.vocabulary).unwrap_or(u32::MAX),
+        language: std::sync::Arc::new(ModelLanguage { tokenizer: loaded.tokenizer, template: loaded.template }),
+        engine: loaded.engine,
+        device: loaded.device,
+        layers: loaded.layers,
+    })
+}
+
+/// What the memory limit leaves for keys and values.
+fn cache_bytes(limit: u64, model_bytes: u64) -> u64 {
+    limit.saturating_sub(model_bytes).saturating_sub(MEMORY_RESERVE_BYTES).max(MIN_CACHE_BYTES)
+}
+
+/// Files directly at or below a path; what cannot be read counts nothing and fails at the load, with a better word.
+fn size_of_model(path: &Path) -> u64 {
+    match path.read_dir() {
+        Ok(entries) => entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|meta| meta.len()).sum(),
+        Err(_) => path.metadata().map_or(0, |meta| meta.len()),
+    }
+}
+
+fn init_logs(level: &str) -> Result<(), RunError> {
+    let filter = EnvFilter::try_new(level).map_err(|source| RunError::LogLevel { source })?;
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .try_init()
+        .map_err(|source| RunError::Logs { source })
+}
+
+fn build_runtime(threads: NonZeroUsize) -> Result<Runtime, RunError> {
+    Builder::new_multi_thread()
+        .worker_threads(threads.get().min(MAX_HTTP_THREADS))
+        // Hashing and tokenizing run here, and they compute: more of them than processors only wait for each other.
+        .max_blocking_threads(threads.get().max(2) * 2)
+        .enable_all()
+        .build()
+        .map_err(|source| RunError::Runtime { source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cache_takes_what_the_limit_leaves() {
+        assert_eq!(cache_bytes(768 << 20, 98 << 20), 414 << 20);
+        assert_eq!(cache_bytes(300 << 20, 98 << 20), MIN_CACHE_BYTES);
+    }
+}

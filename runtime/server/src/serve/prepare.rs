@@ -1,0 +1,83 @@
+//! From files on a volume to a model that has answered once.
+
+use std::{path::Path, path::PathBuf, sync::Arc};
+
+use alcazar_engine::{Engine, Gate};
+use alcazar_store::{FetchError, Progress, digest_of, manifest::parse_digest};
+
+use super::ServeError;
+use crate::{
+    app::{App, Served, Unready},
+    benchmark, cli,
+    engine_thread::EngineThread,
+    language::Language,
+};
+
+/// Waiting prompts together, in multiples of the context.
+const QUEUED_CONTEXTS: usize = 16;
+
+/// Opens the model at a path. Blocking; runs on a thread of its own.
+pub(crate) type Load = Box<dyn FnOnce(PathBuf) -> Result<Bundle, ServeError> + Send>;
+
+/// A model as the server needs it.
+pub(crate) struct Bundle {
+    pub language: Arc<dyn Language>,
+    pub engine: Engine,
+    /// `CPU`, or the name of the GPU.
+    pub device: String,
+    pub layers: u32,
+    pub vocabulary: u32,
+}
+
+/// What serves now.
+pub(super) struct Prepared {
+    pub engine: EngineThread,
+    pub vocabulary: u32,
+}
+
+/// Verifies, loads, runs once, and opens the API.
+pub(super) async fn prepare(args: &cli::Serve, app: &App, load: Load) -> Result<Prepared, ServeError> {
+    let digest = verify(args, app).await?;
+    app.starting(Unready::loading("the model is being loaded"));
+    let path = args.model.clone();
+    let bundle = tokio::task::spawn_blocking(move || load(path)).await??;
+    let Bundle { language, engine, device, layers, vocabulary } = bundle;
+    app.metrics.cache(&engine.load());
+    let context_length = engine.context_length();
+    let thread =
+        EngineThread::start(engine, Arc::clone(&app.metrics)).map_err(|source| ServeError::Thread { source })?;
+    benchmark::warm_up(&thread.handle()).await.map_err(|source| ServeError::WarmUp { source })?;
+    let max_requests = args.max_sequences.get().saturating_add(args.max_queued);
+    let gate = Gate::new(max_requests, context_length.saturating_mul(QUEUED_CONTEXTS.max(args.max_sequences.get())));
+    app.serve(Served { language, engine: thread.handle(), gate, context_length }, |status| {
+        status.digest = digest;
+        status.layers_offloaded = if device == "CPU" { 0 } else { layers };
+        status.layers_total = layers;
+        status.device = device;
+    });
+    Ok(Prepared { engine: thread, vocabulary })
+}
+
+/// Hashes the files before any of them is opened as a model. Empty when no digest is asked for.
+async fn verify(args: &cli::Serve, app: &App) -> Result<String, ServeError> {
+    let Some(expected) = &args.digest else { return Ok(String::new()) };
+    parse_digest(expected).map_err(|fault| ServeError::Digest { fault })?;
+    app.starting(Unready::loading("the model's digest is being verified"));
+    let progress = Progress::default();
+    let manifest = digest_of(&args.model, &progress).await.map_err(|source| ServeError::Verify { source })?;
+    let found = manifest.digest();
+    if found == *expected {
+        return Ok(found);
+    }
+    let n_files = manifest.files().len();
+    Err(ServeError::Verify { source: FetchError::ManifestDigest { expected: expected.clone(), found, n_files } })
+}
+
+/// The name of a model that was given none: that of its path, without `.gguf`.
+pub(super) fn name_of(model: &Path) -> String {
+    let name = model.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    match name.trim_end_matches(".gguf") {
+        "" => "model".to_owned(),
+        name => name.to_owned(),
+    }
+}

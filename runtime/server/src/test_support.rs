@@ -1,0 +1,204 @@
+//! A model of bytes that tests can foretell, behind the real engine.
+//!
+//! After a small letter comes the next one, and after `z` the end; after a capital the next one, around and around;
+//! after `?` the scores are not numbers; after anything else comes `a`.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use alcazar_core::{BackendError, Batch, CacheShape, Logits, Model, TokenId};
+use alcazar_engine::{Engine, EngineConfig, Gate};
+
+use crate::{
+    app::{App, Served},
+    engine_thread::EngineThread,
+    language::{Conversation, Language, LanguageError, Writer},
+    metrics::Metrics,
+};
+
+const END: u32 = 256;
+const VOCABULARY: usize = 257;
+
+pub(crate) struct ByteModel {
+    pub delay: Duration,
+    pub n_steps: Arc<AtomicUsize>,
+}
+
+impl Model for ByteModel {
+    fn vocabulary(&self) -> usize {
+        VOCABULARY
+    }
+
+    fn cache_shape(&self) -> CacheShape {
+        CacheShape { n_blocks: 4096, block_tokens: 16 }
+    }
+
+    fn forward(&mut self, batch: &Batch) -> Result<Logits, BackendError> {
+        std::thread::sleep(self.delay);
+        self.n_steps.fetch_add(1, Ordering::SeqCst);
+        let mut values = vec![0.0; batch.logit_rows.len() * VOCABULARY];
+        for (scores, row) in values.chunks_mut(VOCABULARY).zip(&batch.logit_rows) {
+            match next(batch.tokens[*row].0) {
+                Some(token) => scores[token as usize] = 1000.0,
+                None => scores.fill(f32::NAN),
+            }
+        }
+        Logits::new(VOCABULARY, values)
+    }
+}
+
+fn next(last: u32) -> Option<u32> {
+    match u8::try_from(last) {
+        Ok(b'?') => None,
+        Ok(b'z') => Some(END),
+        Ok(b'Z') => Some(u32::from(b'A')),
+        Ok(letter) if letter.is_ascii_alphabetic() => Some(last + 1),
+        _ => Some(u32::from(b'a')),
+    }
+}
+
+/// Tokens are bytes; a conversation is its contents, one after the other.
+pub(crate) struct ByteLanguage;
+
+impl Language for ByteLanguage {
+    fn prompt(&self, text: &str) -> Result<Vec<TokenId>, LanguageError> {
+        Ok(text.bytes().map(|byte| TokenId(byte.into())).collect())
+    }
+
+    fn chat(&self, conversation: &Conversation) -> Result<Vec<TokenId>, LanguageError> {
+        let messages = conversation.messages.as_array().cloned().unwrap_or_default();
+        if messages.iter().any(|message| message["content"] == "refuse me") {
+            return Err(LanguageError::Template { fault: "the template says no".to_owned() });
+        }
+        let text: Vec<&str> = messages.iter().filter_map(|message| message["content"].as_str()).collect();
+        self.prompt(&text.concat())
+    }
+
+    fn writer(&self) -> Box<dyn Writer> {
+        Box::new(ByteWriter)
+    }
+
+    fn stop_tokens(&self) -> Vec<TokenId> {
+        vec![TokenId(END)]
+    }
+}
+
+struct ByteWriter;
+
+impl Writer for ByteWriter {
+    fn push(&mut self, token: TokenId) -> String {
+        u8::try_from(token.0).map(|byte| char::from(byte).to_string()).unwrap_or_default()
+    }
+
+    fn finish(&mut self) -> String {
+        String::new()
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Setup {
+    pub delay: Duration,
+    pub max_sequences: usize,
+    pub max_queued: usize,
+    pub context_length: usize,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { delay: Duration::ZERO, max_sequences: 4, max_queued: 4, context_length: 2000 }
+    }
+}
+
+impl Setup {
+    pub(crate) fn engine(&self, n_steps: &Arc<AtomicUsize>) -> Engine {
+        let model = ByteModel { delay: self.delay, n_steps: Arc::clone(n_steps) };
+        let config = EngineConfig {
+            max_sequences: self.max_sequences,
+            max_queued: self.max_queued,
+            max_queued_tokens: 100_000,
+            step_tokens: 4096,
+            context_length: self.context_length,
+            seed: 1,
+        };
+        Engine::new(Box::new(model), config)
+    }
+}
+
+/// An app that serves the byte model under the name `bytes`.
+pub(crate) struct TestApp {
+    pub app: Arc<App>,
+    pub n_steps: Arc<AtomicUsize>,
+    thread: Option<EngineThread>,
+}
+
+impl TestApp {
+    pub(crate) fn loading() -> Self {
+        let metrics = Arc::new(Metrics::new("bytes").unwrap());
+        let app = Arc::new(App::new("bytes".to_owned(), metrics, Instant::now(), false));
+        Self { app, n_steps: Arc::default(), thread: None }
+    }
+
+    pub(crate) fn serving(setup: Setup) -> Self {
+        let mut test = Self::loading();
+        let thread = EngineThread::start(setup.engine(&test.n_steps), Arc::clone(&test.app.metrics)).unwrap();
+        let served = Served {
+            language: Arc::new(ByteLanguage),
+            engine: thread.handle(),
+            gate: Gate::new(setup.max_sequences + setup.max_queued, 1_000_000),
+            context_length: setup.context_length,
+        };
+        test.app.serve(served, |_| {});
+        test.thread = Some(thread);
+        test
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.app.served().unwrap().gate.in_flight()
+    }
+
+    pub(crate) fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        sample(&self.app.metrics.render().unwrap(), name, labels)
+    }
+}
+
+/// The value of a metric whose labels include these, each written `name="value"`; their order is not fixed.
+pub(crate) fn sample(text: &str, name: &str, labels: &[&str]) -> f64 {
+    let matches = |line: &&str| {
+        let found =
+            line.strip_prefix(name).and_then(|rest| rest.strip_prefix('{')).and_then(|rest| rest.split_once("} "));
+        found.is_some_and(|(found, _)| labels.iter().all(|label| found.split(',').any(|one| one == *label)))
+    };
+    let line = text.lines().find(matches).unwrap_or_else(|| panic!("{name} with {labels:?} is not in\n{text}"));
+    line.rsplit_once(' ').unwrap().1.parse().unwrap()
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            thread.quit();
+        }
+    }
+}
+
+/// Waits for something that happens on another thread.
+pub(crate) async fn eventually(what: &str, mut check: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !check() {
+        assert!(Instant::now() < deadline, "{what} did not happen");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Writes `tls.crt` and `tls.key` for `localhost`, signed by itself.
+pub(crate) fn write_certificate(dir: &Path) -> rustls_pki_types::CertificateDer<'static> {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(dir.join("tls.crt"), made.cert.pem()).unwrap();
+    std::fs::write(dir.join("tls.key"), made.signing_key.serialize_pem()).unwrap();
+    made.cert.der().clone()
+}

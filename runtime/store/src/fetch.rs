@@ -1,0 +1,185 @@
+//! The way of a fetch: what is there, what is missing, bring it, judge it, seal it.
+
+use std::{
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use alcazar_contract::{paths::sealed_dir, report::ModelFacts, source::FetchSource};
+
+use crate::{
+    client::{Client, Timing},
+    credentials::Credentials,
+    error::{FetchError, OnVolume as _},
+    hash::{blocking, owned},
+    inspect::{Inspect, Inspected},
+    manifest::{Manifest, ManifestFile, parse_digest},
+    partial::{self, Partial},
+    policy::Policy,
+    progress::Progress,
+    seal,
+    source::{self, RemoteFile},
+    transfer::{Shape, Transfer},
+    volume,
+};
+
+/// Where an attempt waits for another one on the same volume to end, for example one that is being evicted.
+const LOCK_FILE: &str = ".fetch.lock";
+const LOCK_PATIENCE: Duration = Duration::from_secs(45);
+
+/// What to fetch, and how.
+#[derive(Clone, Debug)]
+pub struct Fetch {
+    pub source: FetchSource,
+    /// Root of the volume.
+    pub into: PathBuf,
+    /// Manifest digest that the model must have.
+    pub expect_digest: Option<String>,
+    pub credentials: Option<Credentials>,
+    /// Hosts that may be private or speak plain HTTP.
+    pub allow_hosts: Vec<String>,
+    /// Certificate authorities to trust beside the system's.
+    pub ca_file: Option<PathBuf>,
+    pub timing: Timing,
+    /// Size of one range request.
+    pub chunk_bytes: u64,
+    /// Range requests at once.
+    pub n_connections: usize,
+}
+
+impl Fetch {
+    /// With the patience and the parallelism that suit a hub.
+    pub fn new(source: FetchSource, into: PathBuf) -> Self {
+        Self {
+            source,
+            into,
+            expect_digest: None,
+            credentials: None,
+            allow_hosts: Vec::new(),
+            ca_file: None,
+            timing: Timing::default(),
+            chunk_bytes: 16 << 20,
+            n_connections: 8,
+        }
+    }
+}
+
+/// Brings a model to the volume and seals it. Does nothing but verify when it is sealed already.
+pub async fn fetch(job: &Fetch, inspector: Arc<dyn Inspect>, progress: &Progress) -> Result<ModelFacts, FetchError> {
+    let policy = Arc::new(Policy::new(&job.allow_hosts));
+    source::vet(&job.source, &policy)?;
+    if let Some(digest) = &job.expect_digest {
+        parse_digest(digest).map_err(|fault| FetchError::InvalidSource { fault })?;
+    }
+    let key = source::key(&job.source)?;
+    let _lock = lock(&job.into).await?;
+    if let Some(sealed) = seal::find(&job.into, job.expect_digest.as_deref(), &key, progress).await? {
+        tracing::info!(digest = %sealed.manifest.digest, "already sealed and intact");
+        let inspected = judge(&inspector, &sealed.dir).await?;
+        return Ok(facts(&sealed.manifest.files, inspected));
+    }
+    partial::remove_others(&job.into, &key)?;
+    let client = Client::new(policy, job.credentials.clone(), job.ca_file.as_deref(), job.timing)?;
+    let files = source::resolve(&client, &job.source).await?;
+    let partial = Partial::open(&job.into, &key)?;
+    let manifest = bring(job, &client, &partial, &files, progress).await?;
+    let inspected = match judge(&inspector, &partial.tree()).await {
+        Ok(inspected) => inspected,
+        Err(error) => {
+            // These bytes will not become a model by trying again; give the room back.
+            volume::remove_tree(partial.dir())?;
+            return Err(error);
+        }
+    };
+    expect(&manifest, job.expect_digest.as_deref())?;
+    let sealed = seal::seal(&job.into, &partial, manifest, &key).await?;
+    tracing::info!(digest = %sealed.manifest.digest, bytes = sealed.manifest.files.size_bytes(), "sealed");
+    Ok(facts(&sealed.manifest.files, inspected))
+}
+
+async fn bring(
+    job: &Fetch,
+    client: &Client,
+    partial: &Partial,
+    files: &[RemoteFile],
+    progress: &Progress,
+) -> Result<Manifest, FetchError> {
+    partial.keep_only(&files.iter().map(|file| &file.path).collect::<Vec<_>>())?;
+    let (total, done) = (files.iter().filter_map(|file| file.size).sum::<u64>(), partial.done_bytes());
+    let unlisted: u64 =
+        files.iter().filter(|file| file.size.is_none()).filter_map(|file| partial.state(&file.path).size).sum();
+    progress.begin(done, total + unlisted);
+    let needed = (total + unlisted).saturating_sub(done);
+    volume::require_room(needed, volume::free_bytes(&job.into)?)?;
+    tracing::info!(n_files = files.len(), total_bytes = total + unlisted, done_bytes = done, "fetching");
+    let shape = Shape { chunk_bytes: job.chunk_bytes.max(1), n_connections: job.n_connections, n_files_at_once: 4 };
+    let transfer = Transfer::new(client, partial, progress, shape);
+    let digests = transfer.bring_all(files).await.map_err(|error| {
+        let status = progress.snapshot();
+        volume::explain_full(error, &job.into, status.total_bytes.saturating_sub(status.done_bytes))
+    })?;
+    let entries = files.iter().zip(digests).map(|(file, digests)| ManifestFile {
+        path: file.path.as_str().to_owned(),
+        size: digests.size,
+        sha256: digests.sha256,
+    });
+    Ok(Manifest::new(entries.collect()))
+}
+
+/// Reads heads on the blocking pool.
+pub(crate) async fn judge(inspector: &Arc<dyn Inspect>, model: &Path) -> Result<Inspected, FetchError> {
+    let (inspector, model) = (Arc::clone(inspector), owned(model));
+    blocking(move || inspector.inspect(&model)).await
+}
+
+/// Compares with the digest that was approved.
+pub(crate) fn expect(manifest: &Manifest, digest: Option<&str>) -> Result<(), FetchError> {
+    let found = manifest.digest();
+    match digest {
+        Some(expected) if expected != found => {
+            let n_files = manifest.files().len();
+            Err(FetchError::ManifestDigest { expected: expected.to_owned(), found, n_files })
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn facts(manifest: &Manifest, inspected: Inspected) -> ModelFacts {
+    let digest = manifest.digest();
+    ModelFacts {
+        path: sealed_dir(&digest),
+        digest,
+        size_bytes: manifest.size_bytes(),
+        format: inspected.format,
+        architecture: inspected.architecture,
+        parameter_count: inspected.parameter_count,
+        context_length: inspected.context_length,
+    }
+}
+
+/// Held until dropped, and by the kernel's grace also when the process is killed.
+async fn lock(into: &Path) -> Result<File, FetchError> {
+    let path = into.join(LOCK_FILE);
+    let file = File::options().create(true).write(true).truncate(false).open(&path).on_volume("open", &path)?;
+    let deadline = tokio::time::Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            // Some network file systems know no locks; the Job runs one pod at a time anyway.
+            Err(TryLockError::Error(error)) => {
+                tracing::warn!(%error, "the volume knows no locks");
+                return Ok(file);
+            }
+            Err(TryLockError::WouldBlock) if tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(FetchError::VolumeState {
+                    fault: "another fetch is working on it; wait for its pod to end".to_owned(),
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Whether files are a model that is served, told by the readers that will serve it.
+
+use std::path::Path;
+
+use alcazar_formats::Class;
+
+use crate::error::FetchError;
+
+/// What the files say of themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inspected {
+    /// `GGUF` or `Safetensors`.
+    pub format: String,
+    /// As the file names it.
+    pub architecture: String,
+    /// Number of weights.
+    pub parameter_count: u64,
+    /// Longest context in tokens.
+    pub context_length: u64,
+}
+
+/// Judges a directory or file before it is sealed.
+pub trait Inspect: Send + Sync {
+    /// Reads heads only; the bytes of the weights stay untouched.
+    fn inspect(&self, model: &Path) -> Result<Inspected, FetchError>;
+}
+
+/// The readers of `alcazar-formats`, which also load the model when it is served.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FormatsInspector;
+
+impl Inspect for FormatsInspector {
+    fn inspect(&self, model: &Path) -> Result<Inspected, FetchError> {
+        let facts = alcazar_formats::inspect(model).map_err(|error| match (error.class(), error) {
+            (Class::Unreadable, alcazar_formats::Error::Read { file, source, .. }) => {
+                FetchError::Volume { operation: "read", path: file, source }
+            }
+            (Class::Unsupported, error) => FetchError::UnsupportedModel { fault: error.to_string() },
+            (Class::Invalid | Class::Unreadable, error) => FetchError::InvalidModel { fault: error.to_string() },
+        })?;
+        if let [first, ..] = facts.refused.as_slice() {
+            return Err(FetchError::UnsupportedModel { fault: first.clone() });
+        }
+        Ok(Inspected {
+            format: facts.format.to_string(),
+            architecture: facts.architecture,
+            parameter_count: facts.parameter_count,
+            context_length: facts.context_length,
+        })
+    }
+}

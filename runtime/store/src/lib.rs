@@ -1,0 +1,37 @@
+//! Brings model files to a volume: sources, resumable transfer, digest, seal, verification.
+//!
+//! The way of a fetch, each word a module: [`source`] says which files, `transfer` brings them into a
+//! `.partial-` directory under the rules of [`policy`], `hash` and [`manifest`] say what they are,
+//! [`inspect`] whether they are a model we serve, and `seal` makes them visible in one rename.
+#![forbid(unsafe_code)]
+
+mod client;
+mod credentials;
+mod error;
+mod fetch;
+mod hash;
+pub mod inspect;
+pub mod manifest;
+mod partial;
+pub mod path;
+pub mod policy;
+mod progress;
+mod ranges;
+mod report;
+mod resolver;
+mod seal;
+mod source;
+mod transfer;
+mod verify;
+mod volume;
+
+pub use crate::{
+    client::Timing,
+    credentials::Credentials,
+    error::FetchError,
+    fetch::{Fetch, fetch},
+    inspect::{FormatsInspector, Inspect, Inspected},
+    progress::Progress,
+    report::{failed, last_word, write_last_word, write_termination_log},
+    verify::{digest_of, verify},
+};

@@ -1,0 +1,16 @@
+//! Text in and out of a model: tokenizers, chat templates, stop strings.
+//!
+//! ```text
+//!  messages ──ChatTemplate──► text ──Tokenizer──► tokens ──(engine)──► tokens ──Detokenizer──► text ──StopMatcher──► client
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod detokenizer;
+pub mod stop;
+pub mod template;
+pub mod tokenizer;
+
+pub use detokenizer::Detokenizer;
+pub use stop::{StopMatcher, StopStep};
+pub use template::{ChatTemplate, RenderInput, TemplateError};
+pub use tokenizer::{Special, Tokenizer, TokenizerError};

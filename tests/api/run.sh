@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# make test-api: a real API server without a node, our kinds in it, the operator as a process for each test.
+#   KEEP=1   leaves the API server running, for the next run
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+export STATE=$PWD/target/api PORT=${PORT:-7443} NODE=0
+BIN=$PWD/target/cluster-bin
+
+[ "${KEEP:-}" = 1 ] || trap 'tests/cluster/down.sh' EXIT
+tests/cluster/up.sh
+"$BIN/kubectl" --kubeconfig "$STATE/admin.kubeconfig" apply --server-side -f crds/yaml >/dev/null
+"$BIN/kubectl" --kubeconfig "$STATE/admin.kubeconfig" wait --for=condition=Established --timeout=30s -f crds/yaml >/dev/null
+cargo build --quiet --workspace --bin alcazar-operator
+ALCAZAR_KUBECONFIG=$STATE/admin.kubeconfig cargo test --workspace --test api -- --test-threads=6 "$@"

@@ -1,0 +1,153 @@
+//! Least privilege: no wildcard, Secrets by name only, Roles instead of a ClusterRole for named namespaces.
+
+use serde_yaml::Value;
+
+use crate::render::{NAMESPACE, list, name, of_kind, render, strings};
+
+/// The rules of everything that is bound to the operator's account.
+fn granted(objects: &[Value]) -> Vec<(String, &Value)> {
+    let mut rules = Vec::new();
+    for (binding, role) in [("ClusterRoleBinding", "ClusterRole"), ("RoleBinding", "Role")] {
+        for binding in of_kind(objects, binding) {
+            let bound = of_kind(objects, role).into_iter().find(|role| {
+                name(role) == binding["roleRef"]["name"].as_str().unwrap_or_default()
+                    && role["metadata"]["namespace"] == binding["metadata"]["namespace"]
+            });
+            let bound = bound.expect("a binding should name a role of the chart");
+            rules.extend(list(&bound["rules"]).iter().map(|rule| (format!("{role} {}", name(bound)), rule)));
+        }
+    }
+    rules
+}
+
+#[test]
+fn nothing_is_granted_by_a_wildcard() {
+    for set in [&[][..], &[r#"watchNamespaces=["a","b"]"#]] {
+        let objects = render(set);
+        let roles = of_kind(&objects, "Role").into_iter().chain(of_kind(&objects, "ClusterRole"));
+        for role in roles {
+            for rule in list(&role["rules"]) {
+                for field in ["apiGroups", "resources", "verbs"] {
+                    let words = strings(&rule[field]);
+                    assert!(!words.is_empty() && !words.contains(&"*"), "{}: {field} is {words:?}", name(role));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn secrets_are_never_listed_or_watched() {
+    let objects = render(&[]);
+    let of_secrets: Vec<_> =
+        granted(&objects).into_iter().filter(|(_, rule)| strings(&rule["resources"]).contains(&"secrets")).collect();
+    assert!(!of_secrets.is_empty(), "the operator should have a rule for Secrets");
+    for (role, rule) in of_secrets {
+        for verb in strings(&rule["verbs"]) {
+            assert!(["get", "create", "patch"].contains(&verb), "{role} may {verb} secrets");
+        }
+    }
+}
+
+#[test]
+fn nobody_becomes_more_than_he_is() {
+    let objects = render(&[]);
+    for (role, rule) in granted(&objects) {
+        for verb in strings(&rule["verbs"]) {
+            assert!(
+                !["escalate", "bind", "impersonate", "deletecollection", "approve"].contains(&verb),
+                "{role} may {verb}"
+            );
+        }
+        for resource in strings(&rule["resources"]) {
+            let group = strings(&rule["apiGroups"]);
+            assert!(!resource.contains('/') || group == ["alcazar.dev"], "{role} has the subresource {resource}");
+            assert!(
+                !["nodes", "customresourcedefinitions", "roles", "clusterroles", "serviceaccounts/token"]
+                    .contains(&resource),
+                "{role}: {resource}"
+            );
+            assert!(
+                resource != "pods"
+                    || !strings(&rule["verbs"]).iter().any(|verb| ["create", "delete", "patch"].contains(verb)),
+                "{role} writes pods"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_specs_of_people_are_never_written() {
+    let objects = render(&[]);
+    for (_, rule) in granted(&objects) {
+        if strings(&rule["resources"]).contains(&"llmdeployments") {
+            assert_eq!(strings(&rule["verbs"]), ["get", "list", "watch"]);
+        }
+    }
+}
+
+#[test]
+fn named_namespaces_get_roles_and_no_cluster_role() {
+    let everywhere = render(&[]);
+    let named = render(&[r#"watchNamespaces=["team-a","team-b"]"#]);
+    for kind in ["ClusterRole", "ClusterRoleBinding"] {
+        assert!(of_kind(&named, kind).is_empty(), "there should be no {kind}");
+    }
+    let cluster = of_kind(&everywhere, "ClusterRole").into_iter().find(|role| name(role) == "alcazar-operator");
+    let cluster = list(&cluster.expect("there should be a ClusterRole")["rules"]);
+    // What is of the whole cluster cannot be in a Role.
+    let in_namespaces: Vec<_> =
+        cluster.iter().filter(|rule| strings(&rule["apiGroups"]) != ["storage.k8s.io"]).collect();
+    for namespace in ["team-a", "team-b"] {
+        let role = of_kind(&named, "Role").into_iter().find(|role| role["metadata"]["namespace"] == namespace);
+        let rules: Vec<_> = list(&role.expect("each namespace should have a Role")["rules"]).iter().collect();
+        assert_eq!(rules, in_namespaces, "{namespace}");
+    }
+    assert_eq!(of_kind(&named, "RoleBinding").len(), 3, "one for each namespace, and one for its own");
+}
+
+#[test]
+fn its_own_namespace_is_opened_by_name() {
+    let objects = render(&[]);
+    let own = of_kind(&objects, "Role").into_iter().find(|role| role["metadata"]["namespace"] == NAMESPACE);
+    for rule in list(&own.expect("there should be a Role in the operator's namespace")["rules"]) {
+        assert!(strings(&rule["verbs"]) == ["create"] || !strings(&rule["resourceNames"]).is_empty(), "{rule:?}");
+    }
+}
+
+#[test]
+fn bindings_name_the_account_of_the_pod() {
+    let objects = render(&[]);
+    let account = name(of_kind(&objects, "ServiceAccount")[0]);
+    let bindings = of_kind(&objects, "RoleBinding").into_iter().chain(of_kind(&objects, "ClusterRoleBinding"));
+    for binding in bindings {
+        let subjects = list(&binding["subjects"]);
+        assert_eq!(subjects.len(), 1);
+        assert_eq!((&subjects[0]["name"], &subjects[0]["namespace"]), (&account.into(), &NAMESPACE.into()));
+    }
+}
+
+#[test]
+fn roles_for_people_bind_nobody_and_aggregate_only_when_asked() {
+    let quiet = render(&[]);
+    let asked = render(&["rbac.aggregate=true"]);
+    let labels = |objects: &[Value]| {
+        let roles = of_kind(objects, "ClusterRole")
+            .into_iter()
+            .flat_map(|role| role["metadata"]["labels"].as_mapping().cloned());
+        roles.flatten().filter(|(key, _)| key.as_str().is_some_and(|key| key.contains("aggregate-to"))).count()
+    };
+    assert_eq!((labels(&quiet), labels(&asked)), (0, 2));
+    assert!(
+        of_kind(&render(&["rbac.userRoles=false"]), "ClusterRole").iter().all(|role| name(role) == "alcazar-operator")
+    );
+}
+
+#[test]
+fn services_that_are_sources_can_be_read_where_they_are_named() {
+    let objects = render(&[r#"watchNamespaces=["team-a"]"#, r#"sources.serviceNamespaces=["hub"]"#]);
+    let role = of_kind(&objects, "Role").into_iter().find(|role| role["metadata"]["namespace"] == "hub");
+    let rules = list(&role.expect("there should be a Role in hub")["rules"]);
+    assert_eq!(rules.len(), 1);
+    assert_eq!((strings(&rules[0]["resources"]), strings(&rules[0]["verbs"])), (vec!["services"], vec!["get"]));
+}

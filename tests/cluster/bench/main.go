@@ -1,0 +1,88 @@
+// Command bench measures what the operator costs the control plane: a real API server, simulated nodes and pods (kwok), the operator as a plain process that may do only what the chart's RBAC allows.
+//
+// Object changes are taken from watches, calls from the API server's audit log. It writes a list of {name, value, unit, goal, met}; tests/cluster/bench.sh starts all it needs.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// settings is the command line.
+type settings struct {
+	kubeconfig string
+	state      string
+	programs   string
+	operator   string
+	chart      string
+	crds       string
+	out        string
+	work       string
+	small      int
+	large      int
+	idle       time.Duration
+}
+
+func main() {
+	var s settings
+	flag.StringVar(&s.kubeconfig, "kubeconfig", "", "an administrator's, of an API server without nodes")
+	flag.StringVar(&s.state, "state", "", "the cluster's folder, for its certificate authority and its audit log")
+	flag.StringVar(&s.programs, "programs", "target/cluster-bin", "where kwok and helm lie")
+	flag.StringVar(&s.operator, "operator", "target/release/alcazar-operator", "the program to measure")
+	flag.StringVar(&s.chart, "chart", "charts/alcazar", "whose RBAC and settings the operator runs under")
+	flag.StringVar(&s.crds, "crds", "crds/yaml", "the kinds")
+	flag.StringVar(&s.out, "out", "target/bench/operator.json", "the figures")
+	flag.StringVar(&s.work, "work", "target/bench/work", "logs and files of the run")
+	flag.IntVar(&s.small, "small", 100, "deployments in the measurements at N=100")
+	flag.IntVar(&s.large, "large", 500, "deployments in the measurements at N=500; 0 leaves them out")
+	flag.DurationVar(&s.idle, "idle", time.Minute, "how long to count calls while nothing happens (the full measurement: 10m)")
+	flag.Parse()
+	log.SetFlags(log.Ltime)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	results := &report{}
+	err := measure(ctx, s, results)
+	if writeErr := results.write(s.out); writeErr != nil && err == nil {
+		err = writeErr
+	}
+	results.print(os.Stdout)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// measure runs all phases. What was measured before a failure is in the report all the same.
+func measure(ctx context.Context, s settings, results *report) error {
+	size, err := os.Stat(s.operator)
+	if err != nil {
+		return fmt.Errorf("failed to find the operator (cargo build --release -p alcazar-operator): %w", err)
+	}
+	results.atMost("binary size", mebibytes(size.Size()), "MiB", 20)
+	b, err := prepare(ctx, s, results)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	if err := b.steady(ctx, "small", s.small); err != nil {
+		return fmt.Errorf("at N=%d: %w", s.small, err)
+	}
+	if err := b.crash(ctx, s.small); err != nil {
+		return fmt.Errorf("after kill -9: %w", err)
+	}
+	if s.large == 0 {
+		return nil
+	}
+	if err := b.steady(ctx, "large", s.large); err != nil {
+		return fmt.Errorf("at N=%d: %w", s.large, err)
+	}
+	return nil
+}
+
+func mebibytes(n int64) float64 { return float64(n) / (1 << 20) }

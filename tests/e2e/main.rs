@@ -1,0 +1,11 @@
+//! Tests on a real node: the images, the chart, real pods, volumes, packets and tokens.
+//! Run by `make e2e`, which brings the cluster, the operator by its chart, and the mirror of the model hub.
+
+mod deletion;
+mod demo;
+mod fetch_faults;
+mod isolation;
+mod requests;
+mod rollout;
+mod scenario;
+mod volumes;

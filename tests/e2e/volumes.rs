@@ -1,0 +1,72 @@
+//! Storage that is missing, full or limited: a reason, a mend, and recovery by itself.
+
+use alcazar_tests::{
+    Cluster,
+    apply::apply_yaml,
+    kinds::{models, wait_condition, wait_reason},
+    wait::LONG,
+};
+
+use crate::scenario::{REPO, model, namespace};
+
+#[tokio::test]
+async fn a_missing_storage_class_is_named() {
+    let cluster = Cluster::connect().await;
+    let namespace = namespace(&cluster, "no-class").await;
+    let text = model("m", REPO, "").replace("{size: 1Gi}", "{size: 1Gi, storageClassName: nowhere}");
+    apply_yaml(&cluster.client, &namespace.name, &text).await;
+    let message = wait_reason(&models(&namespace), "m", "Ready", ("False", "StorageClassMissing"), LONG).await;
+    assert!(message.contains("nowhere"), "{message}");
+    namespace.close().await;
+}
+
+/// `tests/e2e/run.sh` made StorageClass `tiny` with a volume of 32 MiB: the model of 98 MB does not fit.
+#[tokio::test]
+async fn a_full_volume_is_told_with_its_size() {
+    let cluster = Cluster::connect().await;
+    let namespace = namespace(&cluster, "full").await;
+    let text = model("m", REPO, "").replace("{size: 1Gi}", "{size: 32Mi, storageClassName: tiny}");
+    apply_yaml(&cluster.client, &namespace.name, &text).await;
+    let message = wait_reason(&models(&namespace), "m", "Stalled", ("True", "VolumeFull"), LONG).await;
+    assert!(message.contains("storage.size"), "the mend should be named: {message}");
+    namespace.close().await;
+}
+
+/// A quota that is in the way is told, and the model goes on by itself when it is lifted.
+#[tokio::test]
+async fn a_quota_is_told_and_recovery_is_by_itself() {
+    let cluster = Cluster::connect().await;
+    let namespace = namespace(&cluster, "quota").await;
+    let quota = "apiVersion: v1
+kind: ResourceQuota
+metadata: {name: none}
+spec: {hard: {persistentvolumeclaims: '0'}}
+";
+    apply_yaml(&cluster.client, &namespace.name, quota).await;
+    apply_yaml(&cluster.client, &namespace.name, &model("m", REPO, "")).await;
+    let message = wait_reason(&models(&namespace), "m", "Ready", ("False", "QuotaExceeded"), LONG).await;
+    assert!(message.contains("persistentvolumeclaims"), "{message}");
+    let quotas = namespace.api::<k8s_openapi::api::core::v1::ResourceQuota>();
+    quotas.delete("none", &kube::api::DeleteParams::default()).await.expect("the quota should be deletable");
+    wait_condition(&models(&namespace), "m", "Ready", "True", LONG).await;
+    namespace.close().await;
+}
+
+/// A Secret that is not there yet is waited for, and named.
+#[tokio::test]
+async fn a_missing_secret_is_named_and_waited_for() {
+    let cluster = Cluster::connect().await;
+    let namespace = namespace(&cluster, "secret").await;
+    let text = model("m", REPO, "").replace("huggingFace: {", "huggingFace: {tokenSecretName: hub-token, ");
+    apply_yaml(&cluster.client, &namespace.name, &text).await;
+    let message = wait_reason(&models(&namespace), "m", "Ready", ("False", "SecretMissing"), LONG).await;
+    assert!(message.contains("hub-token"), "{message}");
+    let secret = "apiVersion: v1
+kind: Secret
+metadata: {name: hub-token}
+stringData: {token: hf_canary_of_the_tests}
+";
+    apply_yaml(&cluster.client, &namespace.name, secret).await;
+    wait_condition(&models(&namespace), "m", "Ready", "True", LONG).await;
+    namespace.close().await;
+}
