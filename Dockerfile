@@ -71,7 +71,7 @@ ENV RUSTUP_HOME=/usr/local/rustup \
     PATH=/usr/local/cargo/bin:/usr/local/cuda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     CARGO_TARGET_DIR=/build \
     RUSTC_WRAPPER=""
-RUN cargo build --release --locked --features cuda --bins -p alcazar-server && \
+RUN cargo build --release --locked --features alcazar-backend-candle/cuda --bins -p alcazar-server && \
     mkdir -p /out/lib && \
     cp /build/release/alcazar-runtime /out/ && \
     cp -P /usr/local/cuda/lib64/libcudart.so.12* /usr/local/cuda/lib64/libcublas.so.12* \

@@ -17,7 +17,8 @@ use crate::{
     children::{ATTEMPT, Applied, Owner, Prepared, Resources},
     compare,
     context::{Context, FIELD_MANAGER},
-    store::{Cached, Key, Kind, WatchedObject},
+    lookup,
+    store::{Cached, Key, Kind, WatchedObject, Wrote},
 };
 
 mod error;
@@ -113,19 +114,17 @@ async fn all<K: Kind>(ctx: &Context, owner: &Owner, desired: Vec<K>, spec: Spec)
 async fn bring<K: Kind>(ctx: &Context, owner: &Owner, desired: &K, spec: Spec) -> Result<K, Error> {
     let at = Place::of::<K>(desired.meta());
     let desired = render(desired, &at)?;
-    let live = K::store(&ctx.stores).get(&at.key);
-    match &live {
-        Some(live) => {
-            ownership::of_cached(live, owner).check(&at)?;
-            let found = live.value().map_err(|source| at.unreadable(source))?;
-            if live.is_terminating() || difference(&desired, &found, spec).is_none() {
-                return live.parse().map_err(|source| at.unreadable(source));
-            }
-            if spec == Spec::Once {
-                return renew(ctx, &desired, &found, live, &at).await;
-            }
+    // Absence from the store is no licence to write: it may have lost our label, or be somebody else's.
+    let live = lookup::find::<K>(ctx, &at.key).await.map_err(|source| at.failed("look up", source))?;
+    if let Some(live) = live {
+        let found = live.value().map_err(|source| at.unreadable(source))?;
+        ownership::of_object(&found, live.is_terminating(), owner).check(&at)?;
+        if live.is_terminating() || difference(&desired, &found, spec).is_none() {
+            return live.parse().map_err(|source| at.unreadable(source));
         }
-        None => guard::<K>(ctx, owner, &at).await?,
+        if spec == Spec::Once {
+            return renew(ctx, &desired, &found, &live, &at).await;
+        }
     }
     patch(ctx, &at, &Patch::Apply(desired), PatchParams::apply(FIELD_MANAGER).force()).await
 }
@@ -156,16 +155,6 @@ fn without_hash(desired: &Value) -> Value {
     desired
 }
 
-/// The label-selected store does not have it: it does not exist, or lost our label, or is somebody else's.
-async fn guard<K: Kind>(ctx: &Context, owner: &Owner, at: &Place) -> Result<(), Error> {
-    let api: Api<K> = Api::namespaced(ctx.client.clone(), &at.key.namespace);
-    let live = api.get_metadata_opt(&at.key.name).await.map_err(|source| at.failed("look up", source))?;
-    match live {
-        Some(live) => ownership::of_metadata(&live.metadata, owner).check(at),
-        None => Ok(()),
-    }
-}
-
 /// An object whose spec is written once: replaced for another attempt, else its metadata mended.
 async fn renew<K: Kind>(
     ctx: &Context,
@@ -190,7 +179,7 @@ async fn patch<K: Kind>(ctx: &Context, at: &Place, body: &Patch<Value>, params: 
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..params };
     let answer = api.patch(&at.key.name, &params, body).await.map_err(|source| at.failed("apply", source))?;
     let object = answer.parse().map_err(|source| at.unreadable(source))?;
-    K::store(&ctx.stores).wrote(answer);
+    K::store(&ctx.stores).wrote(answer, Wrote::Child);
     Ok(object)
 }
 
@@ -201,7 +190,7 @@ async fn all_secrets(ctx: &Context, owner: &Owner, desired: Vec<Secret>) -> Resu
 /// Secrets are not watched: whoever puts one among the children wants it written.
 async fn bring_secret(ctx: &Context, owner: &Owner, desired: &Secret) -> Result<Secret, Error> {
     let at = Place::of::<Secret>(&desired.metadata);
-    let found = ctx.secrets.read(&at.key).await.map_err(|failure| at.failed("look up", failure.source))?;
+    let found = ctx.secrets.read(&at.key).await.map_err(|failure| at.failed("look up", *failure.source))?;
     if let Some(found) = found {
         ownership::of_secret(&found, owner).check(&at)?;
     }

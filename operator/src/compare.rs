@@ -22,11 +22,13 @@ pub fn stamp(desired: &mut Value) {
     }
 }
 
+/// The object at that field, made if there is none.
 fn entry<'a>(object: &'a mut Value, field: &str) -> &'a mut Value {
-    if !object.is_object() {
-        *object = Value::Object(Map::new());
+    let inner = &mut object[field];
+    if !inner.is_object() {
+        *inner = Value::Object(Map::new());
     }
-    &mut object[field]
+    inner
 }
 
 /// Sixteen hex digits over the canonical text of a value: keys sorted at every level.
@@ -34,7 +36,9 @@ fn entry<'a>(object: &'a mut Value, field: &str) -> &'a mut Value {
 pub fn hash(value: &Value) -> String {
     let mut hasher = Sha256::new();
     feed(&mut hasher, value);
-    hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let mut first = [0; 8];
+    first.copy_from_slice(&hasher.finalize()[..8]);
+    format!("{:016x}", u64::from_be_bytes(first))
 }
 
 fn feed(hasher: &mut Sha256, value: &Value) {
@@ -84,6 +88,7 @@ fn equal(desired: &Value, live: Option<&Value>, path: &mut Vec<String>) -> bool 
         (desired, None | Some(Value::Null)) => is_same_as_absent(desired, path),
         (Value::Object(desired), Some(Value::Object(live))) => {
             desired.iter().all(|(field, value)| step(path, field.clone(), |path| equal(value, live.get(field), path)))
+                && live.iter().all(|(field, value)| desired.contains_key(field) || may_be_added(field, value, path))
         }
         (Value::Array(desired), Some(Value::Array(live))) => equal_lists(desired, live, path),
         (desired, Some(live)) => desired == live || (holds_quantities(path) && quantity::same(desired, live)),
@@ -97,6 +102,15 @@ fn step(path: &mut Vec<String>, name: String, compare: impl FnOnce(&mut Vec<Stri
         path.pop();
     }
     same
+}
+
+/// Whether somebody may add that field beside ours. Not to a selector or a rule of a firewall: these are one value for the
+/// API server too, and another key in them makes them mean something else.
+fn may_be_added(field: &str, value: &Value, path: &[String]) -> bool {
+    const WHOLE: [&str; 7] =
+        ["podSelector", "namespaceSelector", "labelSelector", "selector", "nodeSelector", "ingress", "egress"];
+    let whole = path.iter().any(|part| WHOLE.contains(&part.as_str()));
+    !whole || value.is_null() || (field == "protocol" && value == "TCP")
 }
 
 /// What the API server does not store: empty lists, empty texts, and empty objects that do not mean 'everything'.

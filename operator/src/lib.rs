@@ -15,6 +15,7 @@ pub mod context;
 pub mod controller;
 pub mod env_vars;
 pub mod lease;
+pub mod lookup;
 pub mod pod_http;
 pub mod queue;
 pub mod run;

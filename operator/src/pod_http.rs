@@ -33,13 +33,11 @@ async fn get(address: SocketAddr, route: &str) -> Option<Bytes> {
     };
     // The connection is driven here and dropped with the answer: no task outlives the question.
     tokio::pin!(answer, connection);
-    loop {
-        tokio::select! {
-            body = &mut answer => return body,
-            closed = &mut connection => {
-                closed.ok()?;
-                return answer.await;
-            }
+    tokio::select! {
+        body = &mut answer => body,
+        closed = &mut connection => {
+            closed.ok()?;
+            answer.await
         }
     }
 }

@@ -70,12 +70,12 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     let listen = settings.admin_listen;
     let listener = admin::bind(listen).await.map_err(|source| Error::Listen { address: listen, source })?;
     let (ctx, election) = connect(settings).await?;
-    let (wakers, wakes) = wakers();
+    let (wakers, woken) = wakers();
     let watches = watch::start(&ctx, &wakers, &stop);
     let mut background = JoinSet::new();
     let admin = Admin { stores: ctx.stores.clone(), metrics: ctx.metrics.clone() };
     background.spawn(admin::serve(listener, admin, stop.clone()));
-    let leading = lead(Arc::clone(&ctx), election, wakers, wakes, stop.clone());
+    let leading = lead(Arc::clone(&ctx), election, wakers, woken, stop.clone());
     tokio::pin!(leading);
     let outcome = tokio::select! {
         outcome = &mut leading => outcome,
@@ -91,16 +91,16 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     outcome
 }
 
-/// Wakes of both controllers.
-struct Wakes {
+/// What wakes both controllers.
+struct Woken {
     deployments: tokio::sync::mpsc::UnboundedReceiver<Key>,
     models: tokio::sync::mpsc::UnboundedReceiver<Key>,
 }
 
-fn wakers() -> (Wakers, Wakes) {
+fn wakers() -> (Wakers, Woken) {
     let (wake_deployments, deployments) = Waker::channel();
     let (wake_models, models) = Waker::channel();
-    (Wakers { deployments: wake_deployments, models: wake_models }, Wakes { deployments, models })
+    (Wakers { deployments: wake_deployments, models: wake_models }, Woken { deployments, models })
 }
 
 async fn connect(settings: Settings) -> Result<(Arc<Context>, Election), Error> {
@@ -138,7 +138,7 @@ async fn lead(
     ctx: Arc<Context>,
     mut election: Election,
     wakers: Wakers,
-    wakes: Wakes,
+    woken: Woken,
     stop: CancellationToken,
 ) -> Result<(), Error> {
     if !synced(&ctx, &stop).await || !election.win(&stop).await {
@@ -150,8 +150,8 @@ async fn lead(
     let (deployments, models) = (LlmDeployments::new(&ctx), LlmModels::new());
     controllers.spawn(deployments.clone().watch_pods(Arc::clone(&ctx), wakers.deployments, passes.clone()));
     controllers.spawn(models.clone().watch_fetches(Arc::clone(&ctx), wakers.models, passes.clone()));
-    controllers.spawn(runner::run(deployments, Arc::clone(&ctx), wakes.deployments, passes.clone()));
-    controllers.spawn(runner::run(models, Arc::clone(&ctx), wakes.models, passes.clone()));
+    controllers.spawn(runner::run(deployments, Arc::clone(&ctx), woken.deployments, passes.clone()));
+    controllers.spawn(runner::run(models, Arc::clone(&ctx), woken.models, passes.clone()));
     let held = tokio::select! {
         held = election.hold(&stop) => held,
         _ = controllers.join_next() => {

@@ -27,7 +27,7 @@ const PASSES_AT_A_TIME: usize = 12;
 /// First visits come on top: they are one small write each.
 const FIRST_VISITS_AT_A_TIME: usize = 24;
 /// Every object is looked at this often even if nothing happens, less up to a fifth by key: watches may lie.
-const RESYNC: Duration = Duration::from_secs(600);
+const RESYNC: Duration = Duration::from_mins(10);
 
 /// What a pass asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

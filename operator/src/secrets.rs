@@ -15,7 +15,7 @@ use crate::{runner::backoff, store::Key};
 /// A Secret that is missing is looked for this often while somebody waits for it.
 pub const MISSING_FOR: Duration = Duration::from_secs(4);
 /// One that is there is read again after this time, less up to a fifth.
-pub const PRESENT_FOR: Duration = Duration::from_secs(300);
+pub const PRESENT_FOR: Duration = Duration::from_mins(5);
 
 /// Metadata of a Secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl From<ObjectMeta> for SecretMeta {
 pub struct Error {
     key: Key,
     /// What the API server or the network said.
-    pub source: kube::Error,
+    pub source: Box<kube::Error>,
 }
 
 /// What is known of the content of a Secret: which keys it has. Never a value.
@@ -64,6 +64,8 @@ pub struct SecretKeys {
     pub keys: BTreeSet<String>,
 }
 
+/// A Secret, or that there is none, for as long as that is believed.
+#[derive(Clone)]
 struct Known<T> {
     secret: Option<T>,
     until: Instant,
@@ -73,8 +75,8 @@ struct Known<T> {
 #[derive(Clone)]
 pub struct Secrets {
     client: Client,
-    known: Arc<Mutex<HashMap<Key, Known<Arc<SecretMeta>>>>>,
-    content: Arc<Mutex<HashMap<Key, Known<SecretKeys>>>>,
+    known: Arc<Memory<Arc<SecretMeta>>>,
+    content: Arc<Memory<SecretKeys>>,
 }
 
 impl Secrets {
@@ -86,8 +88,8 @@ impl Secrets {
 
     /// Metadata of the Secret, at most a few minutes old; `None` when it does not exist, at most a few seconds ago.
     pub async fn get(&self, key: &Key) -> Result<Option<Arc<SecretMeta>>, Error> {
-        if let Some(secret) = remembered(&self.known, key) {
-            return Ok(secret);
+        if let Some(known) = remembered(&self.known, key) {
+            return Ok(known.secret);
         }
         let secret = self.read(key).await?;
         self.remember(key, secret.clone());
@@ -97,17 +99,21 @@ impl Secrets {
     /// Metadata of the Secret as it is now.
     pub async fn read(&self, key: &Key) -> Result<Option<Arc<SecretMeta>>, Error> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
-        let found = api.get_metadata_opt(&key.name).await.map_err(|source| Error { key: key.clone(), source })?;
+        let found = api
+            .get_metadata_opt(&key.name)
+            .await
+            .map_err(|source| Error { key: key.clone(), source: Box::new(source) })?;
         Ok(found.map(|object| Arc::new(object.metadata.into())))
     }
 
     /// The keys of the Secret: read now if `anew`, else at most a few minutes old. `None`: it does not exist.
     pub async fn keys(&self, key: &Key, anew: bool) -> Result<Option<SecretKeys>, Error> {
         if !anew && let Some(known) = remembered(&self.content, key) {
-            return Ok(known);
+            return Ok(known.secret);
         }
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
-        let found = api.get_opt(&key.name).await.map_err(|source| Error { key: key.clone(), source })?;
+        let found =
+            api.get_opt(&key.name).await.map_err(|source| Error { key: key.clone(), source: Box::new(source) })?;
         let keys = found.map(|secret| SecretKeys {
             version: [secret.metadata.uid, secret.metadata.resource_version].map(Option::unwrap_or_default).join("/"),
             keys: secret
@@ -135,9 +141,9 @@ impl Secrets {
 
 type Memory<T> = Mutex<HashMap<Key, Known<T>>>;
 
-fn remembered<T: Clone>(memory: &Memory<T>, key: &Key) -> Option<Option<T>> {
+fn remembered<T: Clone>(memory: &Memory<T>, key: &Key) -> Option<Known<T>> {
     let all = memory.lock().unwrap_or_else(PoisonError::into_inner);
-    all.get(key).filter(|known| known.until > Instant::now()).map(|known| known.secret.clone())
+    all.get(key).filter(|known| known.until > Instant::now()).cloned()
 }
 
 fn remember<T>(memory: &Memory<T>, key: &Key, secret: Option<T>) {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     conditions,
     context::{Context, FIELD_MANAGER},
-    store::{Key, Kind, WatchedObject},
+    store::{Key, Kind, WatchedObject, Wrote},
     telemetry::api_errors,
 };
 
@@ -23,7 +23,7 @@ const PACE: Duration = Duration::from_millis(700);
 pub struct Error {
     kind: String,
     key: Key,
-    source: kube::Error,
+    source: Box<kube::Error>,
 }
 
 impl Error {
@@ -36,7 +36,7 @@ impl Error {
     /// Whether the object is gone or is another one by now: nothing is left to write.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        matches!(&self.source, kube::Error::Api(status) if status.code == 404)
+        matches!(&*self.source, kube::Error::Api(status) if status.code == 404)
     }
 }
 
@@ -104,7 +104,7 @@ fn hold<K: Kind>(ctx: &Context, object: &K, before: &[Condition], after: &[Condi
 /// Server-side apply of the status subresource; the answer goes into the store.
 pub async fn patch<K: Kind>(ctx: &Context, object: &K, status: &impl Serialize) -> Result<(), Error> {
     let key = key_of(object);
-    let fail = |source| Error { kind: K::kind(&()).into_owned(), key: key_of(object), source };
+    let fail = |source| Error { kind: K::kind(&()).into_owned(), key: key_of(object), source: Box::new(source) };
     let body = json!({
         "apiVersion": K::api_version(&()),
         "kind": K::kind(&()),
@@ -115,7 +115,7 @@ pub async fn patch<K: Kind>(ctx: &Context, object: &K, status: &impl Serialize) 
     let api: Api<WatchedObject<K>> = Api::namespaced(ctx.client.clone(), &key.namespace);
     let params = PatchParams::apply(FIELD_MANAGER).force();
     let answer = api.patch_status(&key.name, &params, &Patch::<Value>::Apply(body)).await.map_err(fail)?;
-    K::store(&ctx.stores).wrote(answer);
+    K::store(&ctx.stores).wrote(answer, Wrote::Status);
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use std::{
     marker::PhantomData,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -71,7 +71,7 @@ pub struct Cached<K> {
     unvisited: bool,
     model_name: Option<Box<str>>,
     json: Box<str>,
-    written: Option<Instant>,
+    written: Option<Written>,
     kind: PhantomData<fn() -> K>,
 }
 
@@ -129,7 +129,7 @@ impl<K> Cached<K> {
     /// When we last wrote it, unless somebody else wrote it since.
     #[must_use]
     pub fn written(&self) -> Option<Instant> {
-        self.written
+        self.written.as_ref().map(|written| written.at)
     }
 
     /// Whether no controller has given it a status yet.
@@ -152,6 +152,23 @@ impl<K: DeserializeOwned> Cached<K> {
     }
 }
 
+/// What of an object we wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wrote {
+    /// Its status: its own controller did.
+    Status,
+    /// All but its status: the controller of its owner did.
+    Child,
+}
+
+/// A write of ours.
+struct Written {
+    what: Wrote,
+    at: Instant,
+    /// Whether the watch has told of it.
+    heard: AtomicBool,
+}
+
 /// What a change to a store means for those who wait.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changed {
@@ -159,6 +176,8 @@ pub struct Changed {
     pub owners: BTreeSet<OwnerKey>,
     /// Objects of the kind itself, for kinds that have a controller.
     pub objects: BTreeSet<Key>,
+    /// The change is our own write, come back by the watch: who wrote it knows already.
+    pub(crate) echo: Option<Wrote>,
 }
 
 impl Changed {
@@ -261,24 +280,36 @@ impl<K> Store<K> {
         self.lists_due.fetch_update(Ordering::AcqRel, Ordering::Acquire, less) == Ok(1)
     }
 
-    /// An object from the watch. What is older than what is here, or the same, changes nothing.
+    /// An object from the watch. What is older than what is here changes nothing; what we wrote ourselves is an echo.
     pub(crate) fn saw(&self, object: WatchedObject<K>) -> Option<Changed> {
         self.put(object, None)
     }
 
     /// The API server's answer to a write of ours.
-    pub(crate) fn wrote(&self, object: WatchedObject<K>) {
-        self.put(object, Some(Instant::now()));
+    pub(crate) fn wrote(&self, object: WatchedObject<K>, what: Wrote) {
+        self.put(object, Some(Written { what, at: Instant::now(), heard: AtomicBool::new(false) }));
     }
 
-    fn put(&self, object: WatchedObject<K>, written: Option<Instant>) -> Option<Changed> {
-        let (key, new) = object.into_cached(written);
+    fn put(&self, object: WatchedObject<K>, written: Option<Written>) -> Option<Changed> {
+        let (key, mut new) = object.into_cached(written);
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
         let mut changed = Changed::default();
-        if let Some(old) = inner.objects.get(&key) {
-            if old.uid == new.uid && old.version >= new.version {
+        if let Some(old) = inner.objects.get(&key).filter(|old| old.uid == new.uid && old.version >= new.version) {
+            if old.version > new.version {
                 return None;
             }
+            if let Some(written) = &mut new.written {
+                // The event has overtaken the answer and was told as news.
+                *written.heard.get_mut() = true;
+                inner.insert(key, new);
+                return None;
+            }
+            let echo = old.written.as_ref().filter(|written| !written.heard.swap(true, Ordering::Relaxed))?;
+            changed.echo = Some(echo.what);
+            changed.note(&key, old.owner.as_ref());
+            return Some(changed);
+        }
+        if let Some(old) = inner.objects.get(&key) {
             changed.note(&key, old.owner.as_ref());
         }
         changed.note(&key, new.owner.as_ref());
@@ -318,7 +349,7 @@ impl<K> Store<K> {
             .filter(|(key, object)| {
                 scope.is_none_or(|namespace| key.namespace == namespace)
                     && !listed.contains(*key)
-                    && object.written.is_none_or(|at| at < began)
+                    && object.written.as_ref().is_none_or(|written| written.at < began)
             })
             .map(|(key, _)| key.clone())
             .collect();

@@ -28,7 +28,7 @@ use crate::{
     children::OwnerKind,
     context::Context,
     runner::Waker,
-    store::{Changed, Key, Kind, Store, WatchedObject},
+    store::{Changed, Key, Kind, Store, WatchedObject, Wrote},
 };
 
 /// A server-side watch ends after this time and is resumed: a connection that died silently is noticed soon after.
@@ -46,7 +46,11 @@ pub struct Wakers {
 }
 
 impl Wakers {
+    /// Wakes the owners of a child, unless they wrote it themselves.
     fn owners(&self, changed: Changed) {
+        if changed.echo == Some(Wrote::Child) {
+            return;
+        }
         for owner in changed.owners {
             match owner.kind {
                 OwnerKind::Deployment => self.deployments.wake(owner.key),
@@ -62,7 +66,7 @@ pub fn start(ctx: &Arc<Context>, wakers: &Wakers, stop: &CancellationToken) -> J
     let stores = &ctx.stores;
     spawn_for(&mut tasks, ctx, &stores.llm_deployments, stop, "", {
         let wakers = wakers.clone();
-        move |changed| changed.objects.into_iter().for_each(|key| wakers.deployments.wake(key))
+        move |changed| deployment_changed(&wakers, changed)
     });
     spawn_for(&mut tasks, ctx, &stores.llm_models, stop, "", {
         let (ctx, wakers) = (Arc::clone(ctx), wakers.clone());
@@ -79,15 +83,23 @@ pub fn start(ctx: &Arc<Context>, wakers: &Wakers, stop: &CancellationToken) -> J
     tasks
 }
 
-/// A model wakes itself, the deployment that owns it, and every deployment that names it.
+/// A deployment wakes itself, but not by its own status.
+fn deployment_changed(wakers: &Wakers, changed: Changed) {
+    if changed.echo != Some(Wrote::Status) {
+        changed.objects.into_iter().for_each(|key| wakers.deployments.wake(key));
+    }
+}
+
+/// A model wakes itself, but not by its own status; the deployment that owns it, but not by what that wrote; and every
+/// deployment that names it.
 fn model_changed(ctx: &Context, wakers: &Wakers, changed: Changed) {
     for key in &changed.objects {
         for user in users_of(&ctx.stores.llm_deployments, key) {
             wakers.deployments.wake(user);
         }
-    }
-    for key in changed.objects.clone() {
-        wakers.models.wake(key);
+        if changed.echo != Some(Wrote::Status) {
+            wakers.models.wake(key.clone());
+        }
     }
     wakers.owners(changed);
 }

@@ -25,7 +25,7 @@ ip link set lo up
 ip route add local 10.0.0.0/8 dev lo
 tests/cluster/down.sh >/dev/null 2>&1 || true
 rm -rf target/bench/work
-trap 'tests/cluster/down.sh >/dev/null' EXIT
+trap 'cp "$STATE/audit.log" target/bench/work/ 2>/dev/null; tests/cluster/down.sh >/dev/null' EXIT
 tests/cluster/up.sh
 idle=1m
 [ "${FULL:-}" != 1 ] || idle=10m

@@ -34,8 +34,10 @@ impl Operator {
         std::fs::create_dir_all(&folder).expect("target/ should be writable");
         let path = folder.join(format!("{}.yaml", namespace.name));
         let log = folder.join(format!("{}.log", namespace.name));
+        // Addresses for documentation (RFC 5737) instead of a lookup: the tests have no internet and ask nobody.
         let text = format!(
-            "runtimeImage: localhost/alcazar/runtime:0.1.0\nwatchNamespaces: [{}]\nadminListen: 127.0.0.1:0\n{settings}\n",
+            "runtimeImage: localhost/alcazar/runtime:0.1.0\nwatchNamespaces: [{}]\nadminListen: 127.0.0.1:0\n\
+             sourceCidrs: {{huggingface.co: [203.0.113.0/24]}}\n{settings}\n",
             namespace.name
         );
         std::fs::write(&path, text).expect("the settings should be writable");

@@ -3,7 +3,7 @@
 use crate::tree::{Source, none, rust};
 
 /// Files of the operator that may name a client, each with its reason.
-const MAY: [(&str, &str); 14] = [
+const MAY: [(&str, &str); 15] = [
     ("main.rs", "makes it"),
     ("run.rs", "hands it out"),
     ("context.rs", "carries it"),
@@ -11,6 +11,7 @@ const MAY: [(&str, &str); 14] = [
     ("apply.rs", "applies children"),
     ("apply/", "applies children"),
     ("status.rs", "patches the status subresource"),
+    ("lookup.rs", "reads by name what a store lacks"),
     ("secrets.rs", "reads metadata of named Secrets"),
     ("lease.rs", "leader election"),
     ("authority/apply.rs", "keeps the certificate authority's Secret"),

@@ -67,7 +67,9 @@ fn targets_known(makefile: &str) -> BTreeSet<String> {
 /// Links to files of the repository that are not there.
 fn broken_links(path: &str, text: &str, exists: impl Fn(&str) -> bool) -> Vec<String> {
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);
+    // What is in a code span is no link.
+    let prose: String = text.split('`').step_by(2).collect();
+    let targets = prose.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);
     let local =
         targets.filter(|target| !target.contains("://") && !target.starts_with('#') && !target.starts_with("mailto:"));
     local
@@ -111,11 +113,16 @@ fn inside_talk(path: &str, text: &str) -> Vec<String> {
     ];
     let mut found = Vec::new();
     for (number, line) in text.lines().enumerate() {
-        for word in words.iter().filter(|word| line.contains(**word)) {
+        for word in words.iter().filter(|word| begins_with(line, word)) {
             found.push(format!("{path}:{}: {word} means nothing to a reader", number + 1));
         }
     }
     found
+}
+
+/// `word` where a path may begin.
+fn begins_with(line: &str, word: &str) -> bool {
+    line.match_indices(word).any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.'))
 }
 
 #[test]
@@ -189,11 +196,12 @@ fn notices_what_is_wrong() {
     assert_eq!(named.into_iter().collect::<Vec<_>>(), ["cluster-up", "nothing", "up"]);
     let known = targets_known("A := b:c\ndemo: x ## y\n\techo a:\n.PHONY: demo\n");
     assert_eq!(known.into_iter().collect::<Vec<_>>(), ["demo"]);
-    let text = "[a](../b.md#x) [c](https://example.com) [d](#here) [e](gone.md)";
+    let text = "[a](../b.md#x) [c](https://example.com) [d](#here) `[f](x)` [e](gone.md)";
     assert_eq!(
         broken_links("docs/a.md", text, |target| target == "b.md"),
         ["docs/a.md: links to gone.md, which is not there"]
     );
     assert!(anchors("## AlcazarNoLeader\n### Two words, here").contains("two-words-here"));
     assert_eq!(inside_talk("a.md", concat!("see /wo", "rk/x")).len(), 1);
+    assert_eq!(inside_talk("a.md", concat!("rm target/wo", "rk/x")).len(), 0);
 }

@@ -2,7 +2,7 @@
 
 {{/* Of everything in the release: the operator's program, in the release's name. */}}
 {{- define "alcazar.name" -}}
-{{- printf "%s-operator" (trunc 48 .Release.Name | trimSuffix "-") -}}
+{{- printf "%s-operator" (trunc 44 .Release.Name | trimSuffix "-") -}}
 {{- end -}}
 
 {{/* What selects the operator's pods. The operator names its own pods by the first label, as a peer of its policies. */}}

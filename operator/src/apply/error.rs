@@ -40,7 +40,7 @@ pub enum Error {
         /// Its name.
         key: Key,
         /// What it said.
-        source: kube::Error,
+        source: Box<kube::Error>,
     },
     /// The API server's answer has another shape than its kind.
     #[error("failed to read {kind} {name}: {source}", name = key.name)]
@@ -56,7 +56,7 @@ pub enum Error {
 
 impl Place {
     pub(super) fn failed(&self, action: &'static str, source: kube::Error) -> Error {
-        Error::Request { action, kind: self.kind.clone(), key: self.key.clone(), source }
+        Error::Request { action, kind: self.kind.clone(), key: self.key.clone(), source: Box::new(source) }
     }
 
     pub(super) fn unreadable(&self, source: Undeserialisable) -> Error {

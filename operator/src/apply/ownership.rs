@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use alcazar_contract::labels;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::ObjectMeta;
+use serde::Deserialize as _;
+use serde_json::Value;
 
 use super::{Error, Place};
-use crate::{children::Owner, secrets::SecretMeta, store::Cached};
+use crate::{children::Owner, secrets::SecretMeta};
 
 /// Whose an object is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,31 +35,24 @@ impl Ownership {
     }
 }
 
-/// Of an object that carries our label.
-pub(super) fn of_cached<K>(live: &Cached<K>, owner: &Owner) -> Ownership {
-    let claims_us = live.owner().is_some_and(|label| label.kind == owner.kind && label.key.name == owner.name);
-    match live.controller_uid() {
-        Some(uid) if uid == owner.uid => Ownership::Ours,
-        Some(_) if claims_us => Ownership::Leaving,
-        None if claims_us => Ownership::Ours,
-        Some(_) | None => Ownership::Foreign { holder: describe(live.owner().map(|label| label.key.name.as_str())) },
-    }
-}
-
-/// Of an object that was looked up because no store has it: its labels may have been taken away.
-pub(super) fn of_metadata(live: &ObjectMeta, owner: &Owner) -> Ownership {
-    let controller = live.owner_references.iter().flatten().find(|reference| reference.controller == Some(true));
-    let empty = BTreeMap::new();
+/// Of an object as the store or the API server has it.
+pub(super) fn of_object(live: &Value, terminating: bool, owner: &Owner) -> Ownership {
+    let meta: ObjectMeta = live.get("metadata").and_then(|meta| ObjectMeta::deserialize(meta).ok()).unwrap_or_default();
+    let controller = live_controller(&meta);
     judge(
         &Marks {
             controller_uid: controller.map(|reference| reference.uid.as_str()),
             controller_name: controller.map(|reference| format!("{} {}", reference.kind, reference.name)),
-            labels: live.labels.as_ref().unwrap_or(&empty),
-            annotations: live.annotations.as_ref().unwrap_or(&empty),
-            leaving: live.deletion_timestamp.is_some(),
+            labels: meta.labels.as_ref().unwrap_or(&BTreeMap::new()),
+            annotations: meta.annotations.as_ref().unwrap_or(&BTreeMap::new()),
+            leaving: terminating,
         },
         owner,
     )
+}
+
+fn live_controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
+    meta.owner_references.iter().flatten().find(|reference| reference.controller == Some(true))
 }
 
 /// Of a Secret.
@@ -85,9 +81,10 @@ fn judge(marks: &Marks<'_>, owner: &Owner) -> Ownership {
     let label = marks.labels.get(owner.kind.label());
     let stamped = marks.annotations.contains_key(labels::APPLIED_HASH);
     match marks.controller_uid {
-        Some(uid) if uid == owner.uid && marks.leaving => Ownership::Leaving,
         Some(uid) if uid == owner.uid => Ownership::Ours,
         Some(_) if stamped && label == Some(&owner.name) => Ownership::Leaving,
+        // Stripped of its labels, but of an owner of the same kind and name: an earlier one, about to be collected.
+        Some(_) if stamped && label.is_none() && marks.controller_name == Some(owner_name(owner)) => Ownership::Leaving,
         Some(_) => Ownership::Foreign { holder: describe(marks.controller_name.as_deref()) },
         None if stamped && label.is_none_or(|name| *name == owner.name) => {
             if marks.leaving {
@@ -100,14 +97,16 @@ fn judge(marks: &Marks<'_>, owner: &Owner) -> Ownership {
     }
 }
 
+fn owner_name(owner: &Owner) -> String {
+    format!("{} {}", owner.reference.kind, owner.reference.name)
+}
+
 fn describe(holder: Option<&str>) -> String {
     holder.map_or_else(|| "somebody else, without an owner reference".to_owned(), str::to_owned)
 }
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
-
     use super::*;
     use crate::children::OwnerKind;
 
@@ -137,17 +136,14 @@ mod tests {
 
     #[test]
     fn tells_ours_from_others() {
-        let verdict = |meta: ObjectMeta| of_metadata(&meta, &owner());
+        let verdict = |meta: ObjectMeta| of_object(&serde_json::json!({ "metadata": meta }), false, &owner());
         assert_eq!(verdict(live(Some("u1"), false, None)), Ownership::Ours, "all marks but the owner taken away");
         assert_eq!(verdict(live(Some("u0"), true, Some("m"))), Ownership::Leaving, "of an earlier owner");
         assert!(matches!(verdict(live(Some("u0"), false, None)), Ownership::Foreign { .. }));
         assert!(matches!(verdict(live(None, false, None)), Ownership::Foreign { .. }), "a bare object");
         assert_eq!(verdict(live(None, true, Some("m"))), Ownership::Ours, "a retained volume");
         assert!(matches!(verdict(live(None, true, Some("other"))), Ownership::Foreign { .. }));
-        let leaving = ObjectMeta {
-            deletion_timestamp: Some(Time(jiff::Timestamp::UNIX_EPOCH)),
-            ..live(Some("u1"), true, Some("m"))
-        };
-        assert_eq!(verdict(leaving), Ownership::Leaving);
+        let retained = serde_json::json!({ "metadata": live(None, true, Some("m")) });
+        assert_eq!(of_object(&retained, true, &owner()), Ownership::Leaving, "a retained volume on its way out");
     }
 }

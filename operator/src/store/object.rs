@@ -1,6 +1,6 @@
 //! An object on its way from the API server into a store: metadata typed, the rest as pruned JSON. Pure.
 
-use std::{borrow::Cow, fmt, marker::PhantomData, time::Instant};
+use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use kube::{Resource, api::ObjectMeta};
 use serde::{
@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::Value;
 
-use super::{Cached, Key, Kind, Undeserialisable, owner_of};
+use super::{Cached, Key, Kind, Undeserialisable, Written, owner_of};
 
 /// Stands for `K` in a watch: any JSON object with metadata is accepted, so that one object of a wrong shape cannot stall
 /// the others. Whether it is a `K` shows when a pass reads it.
@@ -39,6 +39,12 @@ impl<K: Kind> WatchedObject<K> {
         if meta.name.is_none() || meta.namespace.is_none() {
             return Err(serde_json::Error::custom("the object has no namespace or no name"));
         }
+        if let Some(fields) = value.as_object_mut() {
+            // The items of a list do not say what they are, an event and an answer do: without this every first look
+            // after a start would find a difference.
+            fields.entry("apiVersion").or_insert_with(|| K::api_version(&()).into());
+            fields.entry("kind").or_insert_with(|| K::kind(&()).into());
+        }
         K::prune(&mut value);
         let controller_uid =
             meta.owner_references.iter().flatten().find(|owner| owner.controller == Some(true)).map(|o| o.uid.clone());
@@ -65,7 +71,7 @@ impl<K> WatchedObject<K> {
         Ok(serde_json::from_str(&self.json)?)
     }
 
-    pub(super) fn into_cached(self, written: Option<Instant>) -> (Key, Cached<K>) {
+    pub(super) fn into_cached(self, written: Option<Written>) -> (Key, Cached<K>) {
         let namespace = self.meta.namespace.unwrap_or_default();
         let key = Key::new(namespace, self.meta.name.unwrap_or_default());
         let labels = self.meta.labels.unwrap_or_default();
@@ -84,6 +90,12 @@ impl<K> WatchedObject<K> {
             kind: PhantomData,
         };
         (key, cached)
+    }
+}
+
+impl<K> From<WatchedObject<K>> for Cached<K> {
+    fn from(object: WatchedObject<K>) -> Self {
+        object.into_cached(None).1
     }
 }
 
@@ -116,16 +128,16 @@ impl<K: Kind> Resource for WatchedObject<K> {
     type DynamicType = ();
     type Scope = kube::core::NamespaceResourceScope;
 
-    fn kind(_: &()) -> Cow<'_, str> {
+    fn kind((): &()) -> Cow<'_, str> {
         K::kind(&())
     }
-    fn group(_: &()) -> Cow<'_, str> {
+    fn group((): &()) -> Cow<'_, str> {
         K::group(&())
     }
-    fn version(_: &()) -> Cow<'_, str> {
+    fn version((): &()) -> Cow<'_, str> {
         K::version(&())
     }
-    fn plural(_: &()) -> Cow<'_, str> {
+    fn plural((): &()) -> Cow<'_, str> {
         K::plural(&())
     }
     fn meta(&self) -> &ObjectMeta {

@@ -27,13 +27,23 @@ fn what_is_older_than_our_own_write_is_ignored() {
     let store = Store::default();
     let key = Key::new("team", "a");
     assert_eq!(woken(store.saw(account("a", "u", 5, Some("m")))), ["m"]);
-    store.wrote(account("a", "u", 9, Some("m")));
+    store.wrote(account("a", "u", 9, Some("m")), Wrote::Child);
     assert!(store.get(&key).unwrap().written().is_some());
     assert_eq!(store.saw(account("a", "u", 7, Some("m"))), None, "an event from before our write");
     assert_eq!(store.get(&key).unwrap().version(), 9);
-    assert_eq!(store.saw(account("a", "u", 9, Some("m"))), None, "the event of our write");
+    assert_eq!(store.saw(account("a", "u", 9, Some("m"))).unwrap().echo, Some(Wrote::Child), "the event of our write");
+    assert_eq!(store.saw(account("a", "u", 9, Some("m"))), None, "once");
     assert_eq!(woken(store.saw(account("a", "u", 11, Some("m")))), ["m"], "somebody else's write");
     assert!(store.get(&key).unwrap().written().is_none());
+}
+
+#[test]
+fn the_event_of_our_write_may_come_first() {
+    let store = Store::default();
+    assert_eq!(store.saw(account("a", "u", 9, Some("m"))).unwrap().echo, None);
+    store.wrote(account("a", "u", 9, Some("m")), Wrote::Status);
+    assert!(store.get(&Key::new("team", "a")).unwrap().written().is_some(), "it is our write all the same");
+    assert_eq!(store.saw(account("a", "u", 9, Some("m"))), None);
 }
 
 #[test]
@@ -41,7 +51,7 @@ fn a_deletion_from_before_we_made_it_anew_is_ignored() {
     let store = Store::default();
     let key = Key::new("team", "a");
     store.saw(account("a", "u1", 5, Some("m")));
-    store.wrote(account("a", "u2", 9, Some("m")));
+    store.wrote(account("a", "u2", 9, Some("m")), Wrote::Child);
     assert_eq!(store.gone(account("a", "u1", 8, Some("m"))), None);
     assert_eq!(store.get(&key).unwrap().uid(), "u2");
     assert_eq!(woken(store.gone(account("a", "u2", 10, Some("m")))), ["m"]);
@@ -67,7 +77,7 @@ fn a_list_drops_what_it_does_not_hold_but_not_what_we_wrote_meanwhile() {
         store.saw(account(name, name, version, Some("m")));
     }
     let began = Instant::now();
-    store.wrote(account("new", "n", 9, Some("m")));
+    store.wrote(account("new", "n", 9, Some("m")), Wrote::Child);
     let listed = BTreeSet::from([Key::new("team", "a")]);
     assert_eq!(woken(store.retain_listed(None, &listed, began)), ["m"]);
     let mut left: Vec<String> = store.keys().into_iter().map(|key| key.name).collect();

@@ -16,6 +16,9 @@ use crate::store::Key;
 /// Seconds; a pass without a write takes about a millisecond, one with writes as long as the API server.
 const BUCKETS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0];
 
+/// Types and statuses of the conditions under which an object is counted.
+type Counted = Vec<(String, String)>;
+
 /// All metrics; clones share them.
 #[derive(Clone)]
 pub struct Metrics {
@@ -28,7 +31,7 @@ pub struct Metrics {
     watch_errors: IntCounterVec,
     events_lost: IntCounter,
     leader: IntGauge,
-    seen: Arc<Mutex<HashMap<(String, Key), Vec<(String, String)>>>>,
+    seen: Arc<Mutex<HashMap<(String, Key), Counted>>>,
 }
 
 impl Metrics {

@@ -1,6 +1,9 @@
 //! The backend: chooses between `host` and `device`, and turns candle's errors into the runtime's.
 
-use alcazar_core::{AttentionSpec, Backend, BackendError, Batch, RawTensor, RopeStyle, TokenId, backend::CacheSpec};
+use alcazar_core::{
+    AttentionSpec, Backend, BackendError, Batch, DecoderConfig, RawTensor, RopeStyle, TokenId, WeightType,
+    backend::CacheSpec,
+};
 use candle_core::{Device, Module, Tensor};
 
 use crate::{
@@ -18,10 +21,13 @@ pub struct CandleBackend {
 
 /// Keys and values of all layers.
 #[derive(Debug)]
-pub enum Cache {
-    /// In host memory.
+pub struct Cache {
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
     Host(host::Cache),
-    /// In tensors.
     Device(device::Cache),
 }
 
@@ -57,6 +63,28 @@ impl CandleBackend {
             Device::Cuda(_) => "CUDA".to_owned(),
             Device::Metal(_) => "Metal".to_owned(),
         }
+    }
+
+    /// Memory that a weight takes beyond its bytes in the file.
+    ///
+    /// Half-precision weights are widened to f32; of some quantised ones candle keeps a second copy for its kernels.
+    pub const fn extra_bytes(&self, weight_type: WeightType, file_bytes: u64) -> u64 {
+        if !self.on_host() {
+            return 0;
+        }
+        match weight_type {
+            WeightType::F16 | WeightType::BF16 | WeightType::Q8_0 => file_bytes,
+            // 6 bits beside 4.5, 10 beside 6.5625.
+            WeightType::Q4_K => file_bytes / 3 * 4,
+            WeightType::Q6_K => file_bytes / 2 * 3,
+            _ => 0,
+        }
+    }
+
+    /// Memory that a token's keys and values take.
+    pub fn cache_bytes_per_token(&self, config: &DecoderConfig) -> u64 {
+        let element_bytes = if self.on_host() { size_of::<u16>() } else { size_of::<f32>() };
+        (2 * config.n_layers * config.kv_width() * element_bytes) as u64
     }
 
     const fn on_host(&self) -> bool {
@@ -103,10 +131,10 @@ impl Backend for CandleBackend {
 
     fn cache(&self, spec: &CacheSpec) -> Result<Cache, BackendError> {
         if self.on_host() {
-            return host::Cache::new(spec).map(Cache::Host);
+            return host::Cache::new(spec).map(|cache| Cache { place: Place::Host(cache) });
         }
         device::Cache::new(spec, &self.device)
-            .map(Cache::Device)
+            .map(|cache| Cache { place: Place::Device(cache) })
             .map_err(|error| device_error("cache", format!("{spec:?}"), error))
     }
 
@@ -128,7 +156,7 @@ impl Backend for CandleBackend {
         let y = w.product.forward(x).on("linear", &[x])?;
         match bias {
             None => Ok(y),
-            Some(bias) if self.on_host() => host::add_bias(y, &bias.values),
+            Some(bias) if self.on_host() => host::add_bias(&y, &bias.values),
             Some(bias) => y.broadcast_add(&bias.tensor).on("bias", &[&y]),
         }
     }
@@ -150,7 +178,7 @@ impl Backend for CandleBackend {
 
     fn rope(&self, x: Tensor, angles: &Angles, head_dim: usize, style: RopeStyle) -> Result<Tensor, BackendError> {
         if self.on_host() {
-            return host::rope(x, angles, head_dim, style);
+            return host::rope(&x, angles, head_dim, style);
         }
         device::rope(&x, angles, head_dim, style).on("rope", &[&x])
     }
@@ -162,22 +190,22 @@ impl Backend for CandleBackend {
         spec: &AttentionSpec,
         batch: &Batch,
     ) -> Result<Tensor, BackendError> {
-        match cache {
-            Cache::Host(cache) => host::attention([q, k, v], cache, spec, batch),
-            Cache::Device(cache) => device::attention([q, k, v], cache, spec, batch).on("attention", &[q, k, v]),
+        match &mut cache.place {
+            Place::Host(cache) => host::attention([q, k, v], cache, spec, batch),
+            Place::Device(cache) => device::attention([q, k, v], cache, spec, batch).on("attention", &[q, k, v]),
         }
     }
 
     fn silu_mul(&self, gate: Tensor, up: &Tensor) -> Result<Tensor, BackendError> {
         if self.on_host() {
-            return host::silu_mul(gate, up);
+            return host::silu_mul(&gate, up);
         }
         gate.silu().and_then(|gate| gate.mul(up)).on("silu_mul", &[up])
     }
 
     fn add(&self, a: Tensor, b: &Tensor) -> Result<Tensor, BackendError> {
         if self.on_host() {
-            return host::add(a, b);
+            return host::add(&a, b);
         }
         a.add(b).on("add", &[&a, b])
     }

@@ -9,7 +9,7 @@ use crate::backend::Angles;
 
 /// Keys and values of each layer: `[slots, n_kv_heads · head_dim]`, f32.
 #[derive(Debug)]
-pub struct Cache {
+pub(crate) struct Cache {
     layers: Vec<(Tensor, Tensor)>,
     block_tokens: usize,
 }
@@ -81,8 +81,8 @@ pub(crate) fn attention([q, k, v]: [&Tensor; 3], cache: &Cache, spec: &Attention
         let heads = |x: Tensor, n_heads: usize| -> Result<Tensor> {
             x.reshape((x.dim(0)?, n_heads, spec.head_dim))?.transpose(0, 1)?.contiguous()
         };
-        let k = grouped(heads(keys.index_select(&all, 0)?, spec.n_kv_heads)?, spec)?;
-        let v = grouped(heads(values.index_select(&all, 0)?, spec.n_kv_heads)?, spec)?;
+        let k = grouped(&heads(keys.index_select(&all, 0)?, spec.n_kv_heads)?, spec)?;
+        let v = grouped(&heads(values.index_select(&all, 0)?, spec.n_kv_heads)?, spec)?;
         let q = heads(q.narrow(0, first, n)?, spec.n_heads)?;
         let scores = (q.matmul(&k.t()?.contiguous()?)? * f64::from(spec.scale))?;
         let scores = scores.broadcast_add(&mask(sequence.start, n, q.device())?)?;
@@ -93,7 +93,7 @@ pub(crate) fn attention([q, k, v]: [&Tensor; 3], cache: &Cache, spec: &Attention
 }
 
 /// Each key-value head as often as it has query heads.
-fn grouped(x: Tensor, spec: &AttentionSpec) -> Result<Tensor> {
+fn grouped(x: &Tensor, spec: &AttentionSpec) -> Result<Tensor> {
     let n_each = spec.n_heads / spec.n_kv_heads;
     let (n_heads, n_tokens, head_dim) = x.dims3()?;
     x.unsqueeze(1)?.broadcast_as((n_heads, n_each, n_tokens, head_dim))?.reshape((spec.n_heads, n_tokens, head_dim))

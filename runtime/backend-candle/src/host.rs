@@ -7,7 +7,7 @@ mod parallel;
 mod simd;
 
 pub(crate) use attention::attention;
-pub use cache::Cache;
+pub(crate) use cache::Cache;
 pub(crate) use elementwise::{add, add_bias, rms_norm, rope, silu_mul};
 
 use alcazar_core::BackendError;

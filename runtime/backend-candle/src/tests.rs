@@ -19,7 +19,7 @@ fn noise(n: usize, seed: u64) -> Vec<f32> {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        f32::from(u16::try_from(state >> 48).unwrap()) / 32768.0 - 1.0
     };
     (0..n).map(|_| next()).collect()
 }

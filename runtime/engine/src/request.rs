@@ -179,7 +179,7 @@ impl Sampling {
     }
 }
 
-fn parameter(field: &'static str, found: impl ToString, expected: &'static str) -> Refused {
+fn parameter(field: &'static str, found: impl std::fmt::Display, expected: &'static str) -> Refused {
     Refused::Parameter { field, found: found.to_string(), expected }
 }
 

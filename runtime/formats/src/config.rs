@@ -25,16 +25,16 @@ trait Source {
     fn float(&self, key: &str) -> Option<f64>;
 }
 
-fn wrong(source: &impl Source, key: &str, found: String, expected: String) -> Error {
+fn wrong(source: &impl Source, key: &str, found: &str, expected: &str) -> Error {
     Error::malformed(source.file(), 0, format!("{key} {found}"), expected)
 }
 
 fn dimension(source: &impl Source, key: &str, range: RangeInclusive<u64>) -> Result<usize, Error> {
     let expected = format!("{} to {}", range.start(), range.end());
     match source.integer(key) {
-        None => Err(wrong(source, key, "nowhere".to_owned(), expected)),
-        Some(n) if range.contains(&n) => usize::try_from(n).map_err(|_| wrong(source, key, n.to_string(), expected)),
-        Some(n) => Err(wrong(source, key, n.to_string(), expected)),
+        None => Err(wrong(source, key, "nowhere", &expected)),
+        Some(n) if range.contains(&n) => usize::try_from(n).map_err(|_| wrong(source, key, &n.to_string(), &expected)),
+        Some(n) => Err(wrong(source, key, &n.to_string(), &expected)),
     }
 }
 
@@ -47,14 +47,14 @@ fn dimension_or(source: &impl Source, key: &str, range: RangeInclusive<u64>, def
 
 fn positive(source: &impl Source, key: &str, default: Option<f32>) -> Result<f32, Error> {
     let Some(x) = source.float(key) else {
-        return default.ok_or_else(|| wrong(source, key, "nowhere".to_owned(), "a positive number".to_owned()));
+        return default.ok_or_else(|| wrong(source, key, "nowhere", "a positive number"));
     };
     #[expect(clippy::cast_possible_truncation, reason = "the models compute in f32")]
     let narrow = x as f32;
     if narrow.is_finite() && narrow > 0.0 {
         return Ok(narrow);
     }
-    Err(wrong(source, key, x.to_string(), "a positive number".to_owned()))
+    Err(wrong(source, key, &x.to_string(), "a positive number"))
 }
 
 /// What must hold between the dimensions.

@@ -42,7 +42,7 @@ pub enum TextSource {
     /// The metadata of a GGUF file.
     Gguf(Metadata),
     /// Files beside the weights.
-    Files(TextFiles),
+    Files(Box<TextFiles>),
 }
 
 /// The text files of a Hugging Face repository.
@@ -161,6 +161,11 @@ impl ModelFiles {
     /// Its dimensions.
     pub const fn config(&self) -> &DecoderConfig {
         &self.config
+    }
+
+    /// How each tensor is stored, and in how many bytes.
+    pub fn weights(&self) -> impl Iterator<Item = (WeightType, u64)> {
+        self.tensors.values().map(|(_, tensor)| (tensor.weight_type, tensor.n_bytes))
     }
 
     /// What its tokenizer and template are made from.

@@ -6,6 +6,9 @@
 mod llama;
 mod weights;
 
+#[cfg(test)]
+mod tests;
+
 use alcazar_core::{Backend, BackendError, CacheShape, DecoderConfig, Family, Model, SourceError, WeightSource};
 
 /// Why a model could not be made.

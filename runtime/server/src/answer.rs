@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use alcazar_engine::Usage;
+use alcazar_core::TokenId;
+use alcazar_engine::{FinishReason, Usage};
 use alcazar_text::{StopMatcher, StopStep};
 
 use crate::{
@@ -58,28 +59,27 @@ impl Answer {
             if self.is_over {
                 return None;
             }
-            let event = self.generation.next().await;
-            self.take(event);
+            match self.generation.next().await {
+                Some(Event::Token(token)) => self.token(token),
+                Some(Event::Finished { reason, usage }) => self.finish(reason, usage),
+                Some(Event::Failed) | None => self.end(Piece::Failed),
+            }
         }
     }
 
-    fn take(&mut self, event: Option<Event>) {
-        match event {
-            Some(Event::Token(token)) => {
-                self.usage.completion_tokens += 1;
-                let text = self.writer.push(token);
-                self.write(&text);
-            }
-            Some(Event::Finished { reason, usage }) => {
-                let tail = self.writer.finish();
-                self.write(&tail);
-                if !self.is_over {
-                    let held_back = self.stops.finish();
-                    self.text(held_back);
-                    self.end(Piece::End { finish_reason: reason.as_str(), usage });
-                }
-            }
-            Some(Event::Failed) | None => self.end(Piece::Failed),
+    fn token(&mut self, token: TokenId) {
+        self.usage.completion_tokens += 1;
+        let text = self.writer.push(token);
+        self.write(&text);
+    }
+
+    fn finish(&mut self, reason: FinishReason, usage: Usage) {
+        let tail = self.writer.finish();
+        self.write(&tail);
+        if !self.is_over {
+            let held_back = self.stops.finish();
+            self.text(held_back);
+            self.end(Piece::End { finish_reason: reason.as_str(), usage });
         }
     }
 

@@ -19,7 +19,7 @@ mod jobs;
 mod language;
 mod limits;
 mod listen;
-pub mod load;
+mod load;
 mod metrics;
 mod probe;
 mod run;

@@ -128,9 +128,9 @@ fn allowed_cpus(status: &str) -> Option<usize> {
     list.trim()
         .split(',')
         .map(|part| {
-            let (first, last) = part.split_once('-').unwrap_or((part, part));
-            let (first, last) = (first.parse::<usize>().ok()?, last.parse::<usize>().ok()?);
-            (last >= first).then(|| last - first + 1)
+            let (from, to) = part.split_once('-').unwrap_or((part, part));
+            let (from, to) = (from.parse::<usize>().ok()?, to.parse::<usize>().ok()?);
+            (to >= from).then(|| to - from + 1)
         })
         .sum()
 }

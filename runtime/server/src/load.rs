@@ -1,37 +1,187 @@
-//! Opens a model. Placeholder until the loader of the backend stands here.
+//! Opens a model on the device: files, text rules, weights, cache, engine. Blocking.
 
-use std::{num::NonZeroUsize, path::Path, sync::Arc};
+use std::{
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    path::Path,
+    sync::Arc,
+};
 
-/// What a model is opened with.
-pub struct LoadOptions {
+use alcazar_backend_candle::CandleBackend;
+pub(crate) use alcazar_backend_candle::set_threads;
+use alcazar_core::{BackendError, CacheShape};
+use alcazar_engine::{Engine, EngineConfig};
+use alcazar_formats::{Class, Facts};
+use alcazar_text::{ChatTemplate, TemplateError, Tokenizer, TokenizerError};
+
+/// Tokens per block of the cache: small enough to waste little, large enough to be read in one stretch.
+const BLOCK_TOKENS: usize = 16;
+/// Without a memory limit the cache gets this, or what one whole context needs.
+const DEFAULT_CACHE_BYTES: u64 = 1 << 30;
+/// Rows of one forward pass: a prompt is computed in such pieces, and nobody who reads waits longer than one takes.
+const STEP_TOKENS: usize = 256;
+
+/// What the operator or the command line asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LoadOptions {
+    /// Longest context to serve; `None`: the model's own, as far as the cache holds it.
     pub context_length: Option<usize>,
     pub max_sequences: usize,
     pub max_queued: usize,
+    /// Memory for keys and values; `None`: no limit is known.
     pub cache_bytes: Option<u64>,
-    pub threads: usize,
 }
 
-pub struct Loaded {
-    pub facts: alcazar_formats::Facts,
-    pub tokenizer: Arc<alcazar_text::Tokenizer>,
-    pub template: Option<alcazar_text::ChatTemplate>,
-    pub engine: alcazar_engine::Engine,
+/// A model that is ready to step.
+pub(crate) struct Loaded {
+    pub facts: Facts,
+    pub tokenizer: Arc<Tokenizer>,
+    pub template: Option<ChatTemplate>,
+    pub engine: Engine,
+    /// `CPU`, or the name of the GPU.
     pub device: String,
-    pub layers: u32,
 }
 
+/// Why a model is not served.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no loader yet")]
-pub struct LoadError;
+pub(crate) enum LoadError {
+    #[error("{source}")]
+    Files { source: alcazar_formats::Error },
+    #[error("{source}")]
+    Tokenizer { source: TokenizerError },
+    #[error("{source}")]
+    Template { source: TemplateError },
+    #[error("failed to open the compute device: {source}")]
+    Device { source: BackendError },
+    #[error("{}", chain(source))]
+    Model { source: alcazar_models::LoadError },
+    #[error(
+        "failed to fit the cache: {wanted} tokens of context need {needed_bytes} bytes of keys and values and the memory \
+         limit leaves {given_bytes}; raise resources.memory or lower runtime.contextLength"
+    )]
+    Cache { wanted: usize, needed_bytes: u64, given_bytes: u64 },
+}
 
 impl LoadError {
-    pub fn reason(&self) -> &'static str {
-        "UnsupportedModel"
+    /// CamelCase; the operator knows these words.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::Files { source } => match source.class() {
+                Class::Invalid => "InvalidModel",
+                Class::Unsupported => "UnsupportedModel",
+                Class::Unreadable => "VolumeFailed",
+            },
+            Self::Tokenizer { .. } | Self::Template { .. } | Self::Model { .. } => "InvalidModel",
+            Self::Device { .. } => "DeviceUnavailable",
+            Self::Cache { .. } => "OutOfMemory",
+        }
     }
 }
 
-pub fn load(_: &Path, _: &LoadOptions) -> Result<Loaded, LoadError> {
-    Err(LoadError)
+/// Opens a model file or directory.
+pub(crate) fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, LoadError> {
+    let files = alcazar_formats::open(path).map_err(|source| LoadError::Files { source })?;
+    let facts = files.facts().clone();
+    let (shape, context_length) = plan_cache(&facts, options)?;
+    let backend = CandleBackend::best().map_err(|source| LoadError::Device { source })?;
+    let device = backend.device_name();
+    // The tokenizer is built while the weights are read: both take a good part of the whole.
+    let (text, model) = std::thread::scope(|scope| {
+        let text = scope.spawn(|| open_text(&files));
+        let model = alcazar_models::load(backend, files.config(), &files, shape);
+        (text.join(), model)
+    });
+    let (tokenizer, template) = text.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    let model = model.map_err(|source| LoadError::Model { source })?;
+    let config = EngineConfig {
+        max_sequences: options.max_sequences,
+        max_queued: options.max_queued,
+        max_queued_tokens: usize::MAX,
+        step_tokens: STEP_TOKENS,
+        context_length,
+        // The hasher's keys are random: unseeded requests shall differ between replicas and restarts.
+        seed: RandomState::new().build_hasher().finish(),
+    };
+    Ok(Loaded { facts, tokenizer, template, engine: Engine::new(model, config), device })
 }
 
-pub fn set_threads(_: NonZeroUsize) {}
+fn open_text(files: &alcazar_formats::ModelFiles) -> Result<(Arc<Tokenizer>, Option<ChatTemplate>), LoadError> {
+    let tokenizer = Tokenizer::open(files).map_err(|source| LoadError::Tokenizer { source })?;
+    let template = ChatTemplate::open(files, &tokenizer).map_err(|source| LoadError::Template { source })?;
+    Ok((Arc::new(tokenizer), template))
+}
+
+/// As much cache as pays: whole contexts for all sequences, within the memory. A context that was asked for must fit;
+/// the model's own is shortened to what does.
+fn plan_cache(facts: &Facts, options: &LoadOptions) -> Result<(CacheShape, usize), LoadError> {
+    let made_for = usize::try_from(facts.context_length).unwrap_or(usize::MAX).max(BLOCK_TOKENS);
+    let wanted = options.context_length.unwrap_or(made_for).min(made_for);
+    let per_token = facts.cache_bytes_per_token.max(1);
+    let needed_bytes = per_token.saturating_mul(wanted as u64);
+    let given_bytes = options.cache_bytes.unwrap_or_else(|| DEFAULT_CACHE_BYTES.max(needed_bytes));
+    let fitting = usize::try_from(given_bytes / per_token).unwrap_or(usize::MAX) / BLOCK_TOKENS;
+    let n_blocks = fitting.min(wanted.div_ceil(BLOCK_TOKENS).saturating_mul(options.max_sequences.max(1)));
+    let holds = n_blocks.saturating_mul(BLOCK_TOKENS);
+    if n_blocks == 0 || (options.context_length.is_some() && holds < wanted) {
+        return Err(LoadError::Cache { wanted, needed_bytes, given_bytes });
+    }
+    if holds < wanted {
+        tracing::warn!(context = holds, made_for, "memory limits the context; raise resources.memory for more");
+    }
+    Ok((CacheShape { n_blocks, block_tokens: BLOCK_TOKENS }, wanted.min(holds)))
+}
+
+/// An error with its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.ends_with(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use alcazar_formats::Format;
+
+    use super::*;
+
+    fn facts() -> Facts {
+        Facts {
+            format: Format::Gguf,
+            architecture: "llama".to_owned(),
+            name: String::new(),
+            parameter_count: 0,
+            context_length: 1000,
+            tensor_count: 0,
+            size_bytes: 0,
+            weight_types: vec![],
+            layers: 1,
+            vocabulary: 0,
+            tokenizer: String::new(),
+            has_chat_template: false,
+            cache_bytes_per_token: 100,
+            refused: vec![],
+        }
+    }
+
+    #[test]
+    fn the_cache_follows_memory_and_use() {
+        let plan = |context_length, max_sequences, cache_bytes| {
+            plan_cache(&facts(), &LoadOptions { context_length, max_sequences, max_queued: 1, cache_bytes })
+                .map(|(shape, context)| (shape.n_blocks, context))
+                .map_err(|error| error.reason())
+        };
+        assert_eq!(plan(None, 2, None), Ok((126, 1000)), "two whole contexts");
+        assert_eq!(plan(None, 2, Some(110_000)), Ok((68, 1000)), "one and a bit");
+        assert_eq!(plan(None, 2, Some(50_000)), Ok((31, 496)), "less than one: the context is shortened");
+        assert_eq!(plan(Some(400), 2, Some(50_000)), Ok((31, 400)));
+        assert_eq!(plan(Some(5000), 1, None), Ok((63, 1000)), "never more than the model was made for");
+        assert_eq!(plan(Some(600), 2, Some(50_000)), Err("OutOfMemory"), "what was asked for is not shortened");
+        assert_eq!(plan(None, 2, Some(1000)), Err("OutOfMemory"));
+    }
+}

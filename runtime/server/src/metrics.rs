@@ -193,18 +193,18 @@ mod tests {
             sample(&text, name, &labels)
         };
         for (name, more, value) in [
-            ("vllm:num_requests_running", "", 2.0),
-            ("vllm:num_requests_waiting", "", 3.0),
-            ("vllm:kv_cache_usage_perc", "", 0.25),
-            ("vllm:cache_config_info", r#"num_gpu_blocks="4""#, 1.0),
-            ("vllm:prompt_tokens_total", "", 7.0),
-            ("vllm:generation_tokens_total", "", 2.0),
-            ("vllm:request_success_total", r#"finished_reason="stop""#, 1.0),
-            ("vllm:time_to_first_token_seconds_bucket", r#"le="0.04""#, 1.0),
-            ("vllm:inter_token_latency_seconds_count", "", 1.0),
-            ("vllm:e2e_request_latency_seconds_count", "", 1.0),
+            ("vllm:num_requests_running", "", "2"),
+            ("vllm:num_requests_waiting", "", "3"),
+            ("vllm:kv_cache_usage_perc", "", "0.25"),
+            ("vllm:cache_config_info", r#"num_gpu_blocks="4""#, "1"),
+            ("vllm:prompt_tokens_total", "", "7"),
+            ("vllm:generation_tokens_total", "", "2"),
+            ("vllm:request_success_total", r#"finished_reason="stop""#, "1"),
+            ("vllm:time_to_first_token_seconds_bucket", r#"le="0.04""#, "1"),
+            ("vllm:inter_token_latency_seconds_count", "", "1"),
+            ("vllm:e2e_request_latency_seconds_count", "", "1"),
         ] {
-            assert!((of(name, more) - value).abs() < 1e-9, "{name}");
+            assert_eq!(of(name, more), value, "{name}");
         }
     }
 }

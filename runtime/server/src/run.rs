@@ -8,6 +8,7 @@ use std::{
     time::Instant,
 };
 
+use alcazar_backend_candle::ThreadsError;
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 
@@ -30,6 +31,8 @@ const MIN_CACHE_BYTES: u64 = 64 << 20;
 /// Why a command did not even begin, or could not print.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    #[error("{source}")]
+    Threads { source: ThreadsError },
     #[error("failed to understand --log-level: {source}")]
     LogLevel { source: tracing_subscriber::filter::ParseError },
     #[error("failed to set up logging: {source}")]
@@ -47,7 +50,7 @@ pub fn run(cli: Cli, started: Instant) -> Result<ExitCode, RunError> {
         Command::Serve(Serve { threads: Some(threads), .. }) => *threads,
         _ => limits.threads(),
     };
-    load::set_threads(threads);
+    load::set_threads(threads).map_err(|source| RunError::Threads { source })?;
     init_logs(&cli.log_level)?;
     let runtime = build_runtime(threads)?;
     let code = match cli.command {
@@ -77,9 +80,9 @@ fn run_serve(runtime: &Runtime, args: Serve, started: Instant, limits: Limits, t
     let options = LoadOptions {
         context_length: args.context_length.map(NonZeroUsize::get),
         max_sequences: args.max_sequences.get(),
-        max_queued: args.max_queued,
+        // The gate bounds the queue; to the engine, what it is about to start waits too.
+        max_queued: args.max_sequences.get().saturating_add(args.max_queued),
         cache_bytes: limits.memory_bytes.map(|limit| cache_bytes(limit, size_of_model(&args.model))),
-        threads: threads.get(),
     };
     let open = Box::new(move |path: PathBuf| open_model(&path, &options));
     match runtime.block_on(serve::run(args, started, open)) {
@@ -102,7 +105,7 @@ fn open_model(path: &Path, options: &LoadOptions) -> Result<Bundle, ServeError> 
         language: std::sync::Arc::new(ModelLanguage { tokenizer: loaded.tokenizer, template: loaded.template }),
         engine: loaded.engine,
         device: loaded.device,
-        layers: loaded.layers,
+        layers: loaded.facts.layers,
     })
 }
 

@@ -158,9 +158,12 @@ impl Servers {
         let mut servers =
             Self { tasks: JoinSet::new(), api: CancellationToken::new(), probe: CancellationToken::new(), background };
         let (api, probe) = (servers.api.clone(), servers.probe.clone());
+        let (api_address, probe_address) = (api_socket.local_addr(), probe_socket.local_addr());
         servers.listen(probe_socket, None, probe::router(Arc::clone(app)), probe);
         servers.listen(api_socket, acceptor, api::router(Arc::clone(app)), api);
-        tracing::info!(api = %args.listen, probe = %args.probe_listen, tls = args.tls_dir.is_some(), "listening");
+        if let (Ok(api), Ok(probe)) = (api_address, probe_address) {
+            tracing::info!(%api, %probe, tls = args.tls_dir.is_some(), "listening");
+        }
         Ok(servers)
     }
 

@@ -120,7 +120,8 @@ impl Setup {
         let model = ByteModel { delay: self.delay, n_steps: Arc::clone(n_steps) };
         let config = EngineConfig {
             max_sequences: self.max_sequences,
-            max_queued: self.max_queued,
+            // The gate bounds the queue; to the engine, what it is about to start waits too.
+            max_queued: self.max_sequences + self.max_queued,
             max_queued_tokens: 100_000,
             step_tokens: 4096,
             context_length: self.context_length,
@@ -162,20 +163,20 @@ impl TestApp {
         self.app.served().unwrap().gate.in_flight()
     }
 
-    pub(crate) fn metric(&self, name: &str, labels: &[&str]) -> f64 {
-        sample(&self.app.metrics.render().unwrap(), name, labels)
+    pub(crate) fn metric(&self, name: &str, labels: &[&str]) -> u64 {
+        sample(&self.app.metrics.render().unwrap(), name, labels).parse().unwrap()
     }
 }
 
 /// The value of a metric whose labels include these, each written `name="value"`; their order is not fixed.
-pub(crate) fn sample(text: &str, name: &str, labels: &[&str]) -> f64 {
+pub(crate) fn sample(text: &str, name: &str, labels: &[&str]) -> String {
     let matches = |line: &&str| {
         let found =
             line.strip_prefix(name).and_then(|rest| rest.strip_prefix('{')).and_then(|rest| rest.split_once("} "));
         found.is_some_and(|(found, _)| labels.iter().all(|label| found.split(',').any(|one| one == *label)))
     };
     let line = text.lines().find(matches).unwrap_or_else(|| panic!("{name} with {labels:?} is not in\n{text}"));
-    line.rsplit_once(' ').unwrap().1.parse().unwrap()
+    line.rsplit_once(' ').unwrap().1.to_owned()
 }
 
 impl Drop for TestApp {

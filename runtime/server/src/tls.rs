@@ -86,7 +86,7 @@ impl Tls {
                 Ok(true) => tracing::info!("the TLS certificate was renewed"),
                 Ok(false) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "the TLS files changed and cannot be used; the old certificate stays")
+                    tracing::warn!(%error, "the TLS files changed and cannot be used; the old certificate stays");
                 }
             }
         }

@@ -18,7 +18,7 @@ use crate::{
 
 const MAX_REDIRECTS: usize = 10;
 /// No server may make a Job wait longer than this between two tries.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
 
 /// Patience of a fetch.
 #[derive(Clone, Copy, Debug)]
@@ -72,12 +72,11 @@ impl Backoff {
         if !error.is_transient() || self.failures >= self.timing.max_attempts {
             return Err(error);
         }
-        let wait = match &error {
-            FetchError::Unreachable { retry_after: Some(after), .. } => (*after).min(MAX_RETRY_AFTER),
-            _ => {
-                let full = self.timing.backoff.saturating_mul(1 << (self.failures - 1).min(16));
-                full.min(self.timing.backoff_cap).mul_f64(0.25 + 0.75 * fastrand::f64())
-            }
+        let wait = if let FetchError::Unreachable { retry_after: Some(after), .. } = &error {
+            (*after).min(MAX_RETRY_AFTER)
+        } else {
+            let full = self.timing.backoff.saturating_mul(1 << (self.failures - 1).min(16));
+            full.min(self.timing.backoff_cap).mul_f64(0.25 + 0.75 * fastrand::f64())
         };
         tracing::warn!(error = %error, wait_ms = wait.as_millis(), "trying again");
         tokio::time::sleep(wait).await;

@@ -38,9 +38,6 @@ impl Inspect for FormatsInspector {
             (Class::Unsupported, error) => FetchError::UnsupportedModel { fault: error.to_string() },
             (Class::Invalid | Class::Unreadable, error) => FetchError::InvalidModel { fault: error.to_string() },
         })?;
-        if let [first, ..] = facts.refused.as_slice() {
-            return Err(FetchError::UnsupportedModel { fault: first.clone() });
-        }
         Ok(Inspected {
             format: facts.format.to_string(),
             architecture: facts.architecture,

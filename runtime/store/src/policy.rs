@@ -83,9 +83,8 @@ impl Policy {
         }
         match kind_of(address) {
             None => Ok(()),
-            Some(Kind::Never(kind)) => refuse(kind),
             Some(Kind::Private(_)) if self.is_allowed_by_name(host) => Ok(()),
-            Some(Kind::Private(kind)) => refuse(kind),
+            Some(Kind::Never(kind) | Kind::Private(kind)) => refuse(kind),
         }
     }
 }
@@ -115,17 +114,13 @@ fn canonical(address: IpAddr) -> IpAddr {
     if let Some(v4) = v6.to_ipv4_mapped() {
         return v4.into();
     }
-    let [a, b, c, d, e, f, high, low] = v6.segments();
-    let embedded = |high: u16, low: u16| {
-        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
-    };
-    match [a, b, c, d, e, f] {
-        // NAT64, well-known prefix; and the deprecated IPv4-compatible form.
-        [0x64, 0xff9b, 0, 0, 0, 0] => embedded(high, low),
-        [0, 0, 0, 0, 0, 0] if high != 0 => embedded(high, low),
-        // 6to4.
-        [0x2002, high, low, ..] => embedded(high, low),
+    let embedded = |high: u16, low: u16| IpAddr::V4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
+    match v6.segments() {
+        [0, 0, 0, 0, 0, 0, 0, _] => address,
+        // NAT64 under its well-known prefix, the deprecated IPv4-compatible form, and 6to4.
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
+            embedded(high, low)
+        }
         _ => address,
     }
 }

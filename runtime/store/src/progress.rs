@@ -99,7 +99,7 @@ impl Inner {
     fn pace(&self, now: Instant) -> u64 {
         let Some(&(since, bytes)) = self.samples.front() else { return 0 };
         let millis = u64::try_from(now.duration_since(since).as_millis()).unwrap_or(u64::MAX);
-        if millis == 0 { 0 } else { (self.moved_bytes - bytes).saturating_mul(1000) / millis }
+        (self.moved_bytes - bytes).saturating_mul(1000).checked_div(millis).unwrap_or(0)
     }
 }
 

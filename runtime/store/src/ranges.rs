@@ -75,7 +75,7 @@ mod tests {
         fn ranges_and_gaps_cover_the_file_once(parts in proptest::collection::vec((0u64..60, 0u64..20), 0..12), piece in 1u64..9) {
             let size = 80;
             let mut ranges = Ranges::default();
-            let mut have = vec![false; 80];
+            let mut have = [false; 80];
             for (start, len) in parts {
                 ranges.insert(start..start + len);
                 (start..start + len).for_each(|at| have[usize::try_from(at).expect("small")] = true);

@@ -1,12 +1,17 @@
 //! Fetches from a hub that misbehaves: what is sealed, what is refused, what is taken up again.
 
+#[cfg(test)]
 #[path = "fetch/bench.rs"]
 mod bench;
+#[cfg(test)]
 #[path = "fetch/hub.rs"]
 mod hub;
+#[cfg(test)]
 #[path = "fetch/refused.rs"]
 mod refused;
+#[cfg(test)]
 #[path = "fetch/resumed.rs"]
 mod resumed;
+#[cfg(test)]
 #[path = "fetch/sealed.rs"]
 mod sealed;

@@ -19,6 +19,8 @@ use functions::RaisedByTemplate;
 
 /// Steps of the template engine, written bytes among them; a long chat takes some ten thousand.
 const FUEL: u64 = 5_000_000;
+/// Bytes of a rendered chat; requests are limited to a few megabytes.
+const OUTPUT_BYTES: usize = 16 << 20;
 const NAME: &str = "chat";
 
 /// A model's compiled chat template.
@@ -57,7 +59,7 @@ pub enum TemplateError {
         message: String,
     },
     /// It took more steps or wrote more than it may.
-    #[error("failed to render the chat: it takes more than {FUEL} steps; shorten the messages")]
+    #[error("failed to render the chat: it takes more than {FUEL} steps or {OUTPUT_BYTES} bytes; shorten the messages")]
     TooLarge,
     /// It stumbled over the messages.
     #[error("failed to render the chat: {message}")]
@@ -84,6 +86,7 @@ impl ChatTemplate {
         environment.set_fuel(Some(FUEL));
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.set_formatter(functions::format_as_python);
+        environment.add_test("iterable", functions::is_iterable);
         environment.add_filter("tojson", json_dumps::tojson);
         environment.add_function("raise_exception", functions::raise_exception);
         environment.add_function("strftime_now", functions::strftime_now);
@@ -102,7 +105,36 @@ impl ChatTemplate {
         variables.insert("bos_token".to_owned(), json!(self.bos_token));
         variables.insert("eos_token".to_owned(), json!(self.eos_token));
         let template = self.environment.get_template(NAME).map_err(|error| classify(&error))?;
-        template.render(Serde(&variables)).map_err(|error| classify(&error))
+        let mut text = Bounded::default();
+        match template.render_captured_to(Serde(&variables), &mut text) {
+            Ok(_) => {
+                String::from_utf8(text.bytes).map_err(|_| TemplateError::Render { message: "no UTF-8".to_owned() })
+            }
+            Err(_) if text.overflowed => Err(TemplateError::TooLarge),
+            Err(error) => Err(classify(&error)),
+        }
+    }
+}
+
+/// Takes a rendering up to [`OUTPUT_BYTES`]: fuel counts steps, and one step can write megabytes.
+#[derive(Default)]
+struct Bounded {
+    bytes: Vec<u8>,
+    overflowed: bool,
+}
+
+impl std::io::Write for Bounded {
+    fn write(&mut self, part: &[u8]) -> std::io::Result<usize> {
+        if self.bytes.len() + part.len() > OUTPUT_BYTES {
+            self.overflowed = true;
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(part);
+        Ok(part.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

@@ -27,6 +27,7 @@ pub struct Tokenizer {
 
 /// What a model wants around its text.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the file, and they do not depend on each other")]
 pub(crate) struct Rules {
     bos: Option<TokenId>,
     eos: Option<TokenId>,

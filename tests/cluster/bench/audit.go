@@ -29,6 +29,8 @@ type calls struct {
 	writes int
 	leases int
 	failed int
+	// dry is the writes that only asked what would be: they change nothing and are no writes.
+	dry int
 	// by is how often each verb was used on each resource.
 	by map[string]int
 	// last is when the last call ended.
@@ -38,6 +40,7 @@ type calls struct {
 type auditEvent struct {
 	Stage string
 	Verb  string
+	URI   string `json:"requestURI"`
 	User  struct{ Username string }
 	Ref   struct{ Resource, Subresource string } `json:"objectRef"`
 	Code  struct{ Code int }                     `json:"responseStatus"`
@@ -99,7 +102,11 @@ func (a audit) add(to *calls, line []byte) error {
 	to.all++
 	switch event.Verb {
 	case "create", "update", "patch", "delete", "deletecollection":
-		to.writes++
+		if strings.Contains(event.URI, "dryRun=") {
+			to.dry++
+		} else {
+			to.writes++
+		}
 	}
 	if event.Code.Code >= 400 {
 		to.failed++
@@ -120,5 +127,5 @@ func (c calls) String() string {
 	for _, key := range slices.Sorted(maps.Keys(c.by)) {
 		parts = append(parts, fmt.Sprintf("%s %d", key, c.by[key]))
 	}
-	return fmt.Sprintf("%d calls, %d writes, %d failed, %d for leases: %s", c.all, c.writes, c.failed, c.leases, strings.Join(parts, ", "))
+	return fmt.Sprintf("%d calls, %d writes, %d dry runs, %d failed, %d for leases: %s", c.all, c.writes, c.dry, c.failed, c.leases, strings.Join(parts, ", "))
 }

@@ -28,12 +28,13 @@ func TestAuditCountsOneUser(t *testing.T) {
 		// Somebody else who names the operator is not the operator.
 		line("admin", "impersonate", operatorUser, "", 201) +
 		strings.Replace(line(operatorUser, "watch", "pods", "", 200), "ResponseComplete", "ResponseStarted", 1) +
+		strings.Replace(line(operatorUser, "patch", "services", "", 200), `"stage"`, `"requestURI":"/api/v1/namespaces/a/services/x?dryRun=All&force=true","stage"`, 1) +
 		`{"half a line`
 	found, err := a.count(strings.NewReader(log))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if found.all != 4 || found.writes != 3 || found.leases != 1 || found.failed != 1 {
+	if found.all != 5 || found.dry != 1 || found.writes != 3 || found.leases != 1 || found.failed != 1 {
 		t.Errorf("%s", found)
 	}
 	if found.by["patch llmdeployments/status"] != 1 || found.last.IsZero() {

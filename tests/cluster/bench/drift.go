@@ -34,7 +34,7 @@ type edit struct {
 var edits = []edit{
 	{"image of the Deployment", deployments, "", types.JSONPatchType, `[{"op":"replace","path":"/spec/template/spec/containers/0/image","value":"example.com/other:1"}]`},
 	{"argument of the container", deployments, "", types.JSONPatchType, `[{"op":"replace","path":"/spec/template/spec/containers/0/args/0","value":"other"}]`},
-	{"label of the Deployment's pods", deployments, "", types.MergePatchType, `{"spec":{"template":{"metadata":{"labels":{"app.kubernetes.io/component":"other"}}}}}`},
+	{"label of the Deployment's pods", deployments, "", types.MergePatchType, `{"spec":{"template":{"metadata":{"labels":{"app.kubernetes.io/managed-by":"other"}}}}}`},
 	{"labels of the Deployment removed", deployments, "", types.JSONPatchType, `[{"op":"remove","path":"/metadata/labels"}]`},
 	{"port of the Service", services, "", types.JSONPatchType, `[{"op":"replace","path":"/spec/ports/0/port","value":8888}]`},
 	{"selector of the Service", services, "", types.MergePatchType, `{"spec":{"selector":{"alcazar.dev/deployment":"other"}}}`},
@@ -101,6 +101,9 @@ func (b *bench) mend(ctx context.Context, namespace, name string, e edit) (time.
 		now, err := objects.Get(ctx, name, metav1.GetOptions{})
 		if err == nil && mended(before, now, e.patch == "") {
 			return time.Since(begun), nil
+		}
+		if err := b.alive(); err != nil {
+			return 0, err
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

@@ -5,11 +5,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -22,6 +25,7 @@ type settings struct {
 	operator   string
 	chart      string
 	crds       string
+	stages     string
 	out        string
 	work       string
 	small      int
@@ -37,6 +41,7 @@ func main() {
 	flag.StringVar(&s.operator, "operator", "target/release/alcazar-operator", "the program to measure")
 	flag.StringVar(&s.chart, "chart", "charts/alcazar", "whose RBAC and settings the operator runs under")
 	flag.StringVar(&s.crds, "crds", "crds/yaml", "the kinds")
+	flag.StringVar(&s.stages, "stages", "tests/cluster/bench/stages.yaml", "what the simulated nodes and pods do")
 	flag.StringVar(&s.out, "out", "target/bench/operator.json", "the figures")
 	flag.StringVar(&s.work, "work", "target/bench/work", "logs and files of the run")
 	flag.IntVar(&s.small, "small", 100, "deployments in the measurements at N=100")
@@ -65,24 +70,40 @@ func measure(ctx context.Context, s settings, results *report) error {
 		return fmt.Errorf("failed to find the operator (cargo build --release -p alcazar-operator): %w", err)
 	}
 	results.atMost("binary size", mebibytes(size.Size()), "MiB", 20)
+	if load, found := machineLoad(); found {
+		results.tell("load of the machine before the run (1 minute)", load, "")
+	}
 	b, err := prepare(ctx, s, results)
 	if err != nil {
 		return err
 	}
 	defer b.close()
-	if err := b.steady(ctx, "small", s.small); err != nil {
-		return fmt.Errorf("at N=%d: %w", s.small, err)
+	// A phase that fails must not hide what the others would show.
+	failure := phase("N="+strconv.Itoa(s.small), b.steady(ctx, "small", s.small))
+	failure = errors.Join(failure, phase("kill -9", b.crash(ctx, s.small)))
+	if s.large > 0 {
+		failure = errors.Join(failure, phase("N="+strconv.Itoa(s.large), b.steady(ctx, "large", s.large)))
 	}
-	if err := b.crash(ctx, s.small); err != nil {
-		return fmt.Errorf("after kill -9: %w", err)
+	return failure
+}
+
+func phase(name string, err error) error {
+	if err != nil {
+		err = fmt.Errorf("%s: %w", name, err)
+		log.Print(err)
 	}
-	if s.large == 0 {
-		return nil
-	}
-	if err := b.steady(ctx, "large", s.large); err != nil {
-		return fmt.Errorf("at N=%d: %w", s.large, err)
-	}
-	return nil
+	return err
 }
 
 func mebibytes(n int64) float64 { return float64(n) / (1 << 20) }
+
+// machineLoad is what else the machine was doing: figures of a busy one are not the operator's.
+func machineLoad() (float64, bool) {
+	content, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0, false
+	}
+	first, _, _ := strings.Cut(string(content), " ")
+	load, err := strconv.ParseFloat(first, 64)
+	return load, err == nil
+}

@@ -71,9 +71,9 @@ func (b *bench) creation(ctx context.Context, t *tracker, namespace string, n in
 	if err := b.createAll(ctx, t, namespace, n); err != nil {
 		return err
 	}
-	if err := eventually(ctx, 10*time.Minute, "all children", func() (bool, error) {
+	if err := eventually(ctx, enough(n), "all children", func() (bool, error) {
 		done, _ := t.complete()
-		return done == n, fmt.Errorf("%d of %d have all", done, n)
+		return done == n, errors.Join(b.alive(), fmt.Errorf("%d of %d have all", done, n))
 	}); err != nil {
 		return err
 	}
@@ -132,9 +132,9 @@ func (b *bench) createAll(ctx context.Context, t *tracker, namespace string, n i
 }
 
 func (b *bench) allReady(ctx context.Context, t *tracker, n int) error {
-	return eventually(ctx, 10*time.Minute, "all deployments to be ready", func() (bool, error) {
+	return eventually(ctx, enough(n), "all deployments to be ready", func() (bool, error) {
 		ready, _ := t.nReady()
-		return ready == n, fmt.Errorf("%d of %d are", ready, n)
+		return ready == n, errors.Join(b.alive(), fmt.Errorf("%d of %d are", ready, n))
 	})
 }
 
@@ -153,13 +153,16 @@ func (b *bench) quiet(ctx context.Context, within time.Duration) error {
 		}
 		asked, err := b.audit.since(from)
 		if err != nil || asked.writes == 0 {
-			return err
+			return errors.Join(err, b.alive())
 		}
 		if time.Now().After(deadline) {
 			return fmt.Errorf("the operator was still writing after %s: %s", within, asked)
 		}
 	}
 }
+
+// enough is when an operator that works slowly is taken for one that does not work.
+func enough(n int) time.Duration { return time.Minute + time.Duration(n)*time.Second/2 }
 
 func at(name string, n int) string { return fmt.Sprintf("%s (N=%d)", name, n) }
 

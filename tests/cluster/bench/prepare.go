@@ -143,6 +143,19 @@ func (b *bench) start(ctx context.Context) error {
 	return nil
 }
 
+// alive is an error once the operator has ended by itself.
+func (b *bench) alive() error {
+	if b.operator == nil {
+		return nil
+	}
+	select {
+	case <-b.operator.done:
+		return fmt.Errorf("the operator ended by itself: see %s", b.operator.log)
+	default:
+		return nil
+	}
+}
+
 // eventually asks until it is true, and tells the last error when it never is.
 func eventually(ctx context.Context, within time.Duration, what string, holds func() (bool, error)) error {
 	deadline := time.Now().Add(within)

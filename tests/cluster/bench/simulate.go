@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	_ "embed"
 	"encoding/json"
 	"fmt"
 	"log"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -16,9 +14,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
-
-//go:embed stages.yaml
-var stages []byte
 
 const (
 	nNodes = 10
@@ -30,11 +25,8 @@ const (
 
 // simulate starts kwok, makes nodes, and answers for all pods on the port where the operator asks them.
 func (b *bench) simulate(ctx context.Context) error {
-	if err := os.WriteFile(b.file("stages.yaml"), stages, 0o644); err != nil {
-		return err
-	}
 	var err error
-	b.kwok, err = startProcess(b.file("kwok.log"), nil, filepath.Join(b.programs, "kwok"), "--kubeconfig", b.kubeconfig, "--config", b.file("stages.yaml"))
+	b.kwok, err = startProcess(b.file("kwok.log"), nil, filepath.Join(b.programs, "kwok"), "--kubeconfig", b.kubeconfig, "--config", b.stages)
 	if err != nil {
 		return err
 	}
@@ -112,7 +104,6 @@ metadata: {name: weights, namespace: %[1]s}
 spec:
   accessModes: [ReadWriteOnce]
   storageClassName: ""
-  volumeName: %[1]s
   resources: {requests: {storage: 1Gi}}
 ---
 apiVersion: alcazar.dev/v1alpha1
@@ -126,6 +117,12 @@ spec:
 // makeModel makes a namespace with one verified model that all deployments of a phase share.
 func (b *bench) makeModel(ctx context.Context, namespace string) error {
 	if err := b.applyText(ctx, fmt.Sprintf(modelText, namespace)); err != nil {
+		return err
+	}
+	if err := eventually(ctx, time.Minute, "the claim to be bound", func() (bool, error) {
+		claim, err := b.typed.CoreV1().PersistentVolumeClaims(namespace).Get(ctx, "weights", metav1.GetOptions{})
+		return err == nil && claim.Status.Phase == corev1.ClaimBound, err
+	}); err != nil {
 		return err
 	}
 	if err := b.completeVerification(ctx, namespace); err != nil {

@@ -1,6 +1,7 @@
 //! What is told of a deployment: computed from what was applied and what the pods show. Pure.
 
 pub(crate) mod cause;
+mod firewall;
 pub(crate) mod isolation;
 mod model;
 mod pods;
@@ -15,7 +16,7 @@ mod words;
 use alcazar_contract::labels;
 use alcazar_crds::{
     conditions::DeploymentCondition as Type,
-    llm_deployment::{IsolationMode, LlmDeployment, LlmDeploymentStatus},
+    llm_deployment::{LlmDeployment, LlmDeploymentStatus},
     llm_model::LlmModel,
     reasons::DeploymentReason as Reason,
 };
@@ -179,7 +180,7 @@ fn desired(seen: Seen<'_>, summary: &Summary, finding: &Finding) -> Vec<Desired>
         Desired::new(Type::Accepted.as_str(), Truth::True, Reason::Accepted.as_str(), accepted),
         model::condition(seen),
         scheduled(seen, summary),
-        network_isolated(seen, finding),
+        firewall::condition(seen, finding),
         rolled_out(seen, summary),
     ]
 }
@@ -201,35 +202,6 @@ fn scheduled(seen: Seen<'_>, summary: &Summary) -> Desired {
     } else {
         of(Truth::Unknown, Reason::Pending, "not every pod is there yet")
     }
-}
-
-fn network_isolated(seen: Seen<'_>, finding: &Finding) -> Desired {
-    let of = |status: Truth, reason: Reason, message: String| {
-        Desired::new(Type::NetworkIsolated.as_str(), status, reason.as_str(), message)
-    };
-    let unproven = || of(Truth::Unknown, Reason::IsolationUnproven, "no proof from every ready pod yet".to_owned());
-    match finding {
-        Finding::Proven => {
-            let targets = seen.valid.isolation_targets.join(", ");
-            let message = format!("every pod tries again and again to reach {targets}, and cannot");
-            of(Truth::True, Reason::IsolationProven, message)
-        }
-        Finding::Broken(reached) => of(Truth::False, Reason::IsolationBroken, broken(seen, reached)),
-        Finding::Unproven => unproven(),
-        Finding::AsBefore => seen.old().and_then(|old| keep(old, Type::NetworkIsolated)).unwrap_or_else(unproven),
-    }
-}
-
-fn broken(seen: Seen<'_>, reached: &std::collections::BTreeSet<String>) -> String {
-    let reached = reached.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-    let serves = match seen.valid.isolation {
-        IsolationMode::Required => "so it serves nothing",
-        IsolationMode::BestEffort => "and serves all the same, as spec.network.isolation asks for",
-    };
-    format!(
-        "a pod reached {reached}, which it must not, {serves}: the cluster's network does not enforce NetworkPolicies, or \
-         another policy allows it; install a network plugin that does, or look for further policies in this namespace"
-    )
 }
 
 fn rolled_out(seen: Seen<'_>, summary: &Summary) -> Desired {

@@ -290,6 +290,11 @@ fn no_pod(event: &Warning) -> Option<Trouble> {
     Some(Trouble::new(Reason::PodRefused, format!("the pod of the Job was refused: {message}")))
 }
 
+/// Whether the scheduler has found no node for it.
+pub(crate) fn is_unscheduled(pod: &Pod) -> bool {
+    unschedulable(pod).is_some()
+}
+
 fn unschedulable(pod: &Pod) -> Option<Trouble> {
     let conditions = pod.status.as_ref()?.conditions.as_ref()?;
     let refused = |c: &&PodCondition| {

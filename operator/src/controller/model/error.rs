@@ -21,13 +21,15 @@ pub enum Error {
         /// What did not fit.
         source: Undeserialisable,
     },
-    /// The claim that the source names could not be read.
-    #[error("failed to read PersistentVolumeClaim {key}: {source}")]
-    ReadClaim {
+    /// An object that no store has could not be read.
+    #[error("failed to look up {kind} {key}: {source}")]
+    LookUp {
+        /// Kind of the object.
+        kind: String,
         /// Its name.
         key: Key,
         /// What the API server said.
-        source: kube::Error,
+        source: Box<kube::Error>,
     },
     /// The Secret that the source names could not be read.
     #[error("failed to read the Secret of the source: {source}")]
@@ -53,7 +55,7 @@ impl PassError for Error {
     fn class(&self) -> ErrorClass {
         match self {
             Self::ReadCached { .. } => ErrorClass::Await,
-            Self::ReadClaim { .. } | Self::ReadSecret { .. } | Self::Report { .. } => ErrorClass::Backoff,
+            Self::LookUp { .. } | Self::ReadSecret { .. } | Self::Report { .. } => ErrorClass::Backoff,
             Self::Apply { source } => source.class(),
         }
     }
@@ -61,7 +63,7 @@ impl PassError for Error {
     fn reason(&self) -> &'static str {
         match self {
             Self::ReadCached { .. } => "Undeserialisable",
-            Self::ReadClaim { source, .. } => api_errors::reason(source),
+            Self::LookUp { source, .. } => api_errors::reason(source),
             Self::ReadSecret { source } => api_errors::reason(&source.source),
             Self::Apply { source } => source.reason(),
             Self::Report { source } => source.reason(),

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     children::OwnerKind,
     context::Context,
+    lookup,
     secrets::SecretKeys,
     store::{Cached, Key, Kind, OwnerKey},
 };
@@ -82,12 +83,12 @@ pub(super) async fn observe(ctx: &Context, state: &State, model: &LlmModel) -> R
     let (namespace, name) = (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default());
     let at = |name: String| Key::new(namespace.clone(), name);
     let now = ctx.clock.now();
-    let job: Option<(Job, String)> = cached(ctx, &at(job_name(&name, &id(&model.spec))))?;
+    let job: Option<(Job, String)> = found(ctx, model, &at(job_name(&name, &id(&model.spec)))).await?;
     let pod = match &job {
         Some((_, uid)) => newest_pod(ctx, &at(name.clone()), uid)?,
         None => None,
     };
-    let own_claim = cached::<PersistentVolumeClaim>(ctx, &at(claim_name(&name)))?.map(|(claim, _)| claim);
+    let own_claim = found::<PersistentVolumeClaim>(ctx, model, &at(claim_name(&name))).await?.map(|(claim, _)| claim);
     let claim = match &model.spec.source.persistent_volume_claim {
         Some(source) => named_claim(ctx, &at(source.claim_name.clone())).await?,
         None => own_claim.clone(),
@@ -107,9 +108,19 @@ pub(super) async fn observe(ctx: &Context, state: &State, model: &LlmModel) -> R
     })
 }
 
-/// The object and its uid.
-fn cached<K: Kind>(ctx: &Context, key: &Key) -> Result<Option<(K, String)>, Error> {
-    let Some(cached) = K::store(&ctx.stores).get(key) else { return Ok(None) };
+/// The object and its uid. One that a pass has made before and that the store lacks may have lost its label only.
+async fn found<K: Kind>(ctx: &Context, model: &LlmModel, key: &Key) -> Result<Option<(K, String)>, Error> {
+    let was_made = model.status.as_ref().is_some_and(|status| status.claim_name.is_some());
+    let cached = match K::store(&ctx.stores).get(key) {
+        Some(cached) => Some(cached),
+        None if was_made => lookup::find(ctx, key).await.map_err(|source| Error::LookUp {
+            kind: K::kind(&()).into_owned(),
+            key: key.clone(),
+            source: Box::new(source),
+        })?,
+        None => None,
+    };
+    let Some(cached) = cached else { return Ok(None) };
     read(&cached, key).map(|object| Some((object, cached.uid().to_owned())))
 }
 
@@ -136,7 +147,8 @@ fn newest_pod(ctx: &Context, model: &Key, job_uid: &str) -> Result<Option<Pod>, 
 /// Somebody's claim does not carry our label, so no watch sees it.
 async fn named_claim(ctx: &Context, key: &Key) -> Result<Option<PersistentVolumeClaim>, Error> {
     let api: Api<PersistentVolumeClaim> = Api::namespaced(ctx.client.clone(), &key.namespace);
-    api.get_opt(&key.name).await.map_err(|source| Error::ReadClaim { key: key.clone(), source })
+    let kind = "PersistentVolumeClaim".to_owned();
+    api.get_opt(&key.name).await.map_err(|source| Error::LookUp { kind, key: key.clone(), source: Box::new(source) })
 }
 
 /// Read anew where a change of it can matter: before the first attempt and after a failed one.
@@ -164,7 +176,9 @@ async fn warnings(
     now: Timestamp,
 ) -> Warnings {
     let mut warnings = Warnings::default();
-    if let Some(claim) = claim.filter(|claim| super::cause::is_pending(claim) && is_older(*claim, now)) {
+    // A pod that finds no node may wait for the volume.
+    let in_need = pod.is_some_and(super::cause::is_unscheduled);
+    if let Some(claim) = claim.filter(|claim| super::cause::is_pending(claim) && (in_need || is_older(*claim, now))) {
         warnings.claim = warning(ctx, namespace, claim.metadata.uid.as_deref()).await;
     }
     if let Some(job) = job.filter(|job| pod.is_none() && super::cause::is_running(job) && is_older(*job, now)) {

@@ -36,6 +36,22 @@ use crate::{
 pub(crate) const DIGEST: &str = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
 pub(crate) const OTHER_DIGEST: &str = "sha256:2222222222222222222222222222222222222222222222222222222222222222";
 
+/// All that a fetch can fail with.
+pub(crate) const REASONS: [FetchReason; 12] = [
+    FetchReason::SourceUnauthorized,
+    FetchReason::SourceForbidden,
+    FetchReason::SourceNotFound,
+    FetchReason::SourceNotResolved,
+    FetchReason::SourceUnreachable,
+    FetchReason::SourceNotAllowed,
+    FetchReason::DigestMismatch,
+    FetchReason::InvalidModel,
+    FetchReason::UnsupportedModel,
+    FetchReason::VolumeFull,
+    FetchReason::VolumeFailed,
+    FetchReason::InvalidSource,
+];
+
 pub(crate) fn settings() -> Settings {
     serde_yaml::from_str(
         "{runtimeImage: 'registry.example.com/runtime:1', allowedHosts: [hub.hub.svc], propagatedLabels: [team]}",
@@ -47,15 +63,11 @@ pub(crate) fn now() -> Timestamp {
     "2026-11-23T08:00:00Z".parse().unwrap()
 }
 
-pub(crate) fn later(seconds: i64) -> Timestamp {
-    now() + jiff::SignedDuration::from_secs(seconds)
-}
-
 /// What a pass sees, and what it leaves behind.
 #[derive(Clone)]
 pub(crate) struct World {
-    pub(crate) model: LlmModel,
-    pub(crate) observed: Observed,
+    pub(crate) model: Box<LlmModel>,
+    pub(crate) observed: Box<Observed>,
     pub(crate) settings: Settings,
     pub(crate) reach: Result<Reach, Unreachable>,
     pub(crate) now: Timestamp,
@@ -76,12 +88,12 @@ impl World {
         let addresses = Peer::Cidrs { cidrs: vec!["203.0.113.9/32".parse().unwrap()], port: 443 };
         let peer = if fixture.contains("hub.hub.svc") { service } else { addresses };
         Self {
-            model,
-            observed: Observed {
+            model: Box::new(model),
+            observed: Box::new(Observed {
                 secret: if named { SecretSeen::Found(found) } else { SecretSeen::NotNamed },
                 claim: named_claim,
                 ..Observed::default()
-            },
+            }),
             settings: settings(),
             reach: Ok(Reach { peers: vec![peer], dns: true }),
             now: now(),
@@ -277,14 +289,15 @@ fn check(name: &str, fixture: &str) {
     assert!(models.is_empty() && secrets.is_empty() && services.is_empty());
     assert!(disruption_budgets.is_empty() && deployments.is_empty());
     let mut text = String::new();
-    let mut add = |value: serde_json::Value| {
+    let add = |value: serde_json::Value| {
         text.push_str("---\n");
         text.push_str(&serde_yaml::to_string(&value).unwrap());
     };
-    service_accounts.iter().for_each(|object| add(serde_json::to_value(object).unwrap()));
-    claims.iter().for_each(|object| add(serde_json::to_value(object).unwrap()));
-    network_policies.iter().for_each(|object| add(serde_json::to_value(object).unwrap()));
-    jobs.iter().for_each(|object| add(serde_json::to_value(object).unwrap()));
+    let accounts = service_accounts.iter().map(|object| serde_json::to_value(object).unwrap());
+    let claims = claims.iter().map(|object| serde_json::to_value(object).unwrap());
+    let policies = network_policies.iter().map(|object| serde_json::to_value(object).unwrap());
+    let jobs = jobs.iter().map(|object| serde_json::to_value(object).unwrap());
+    accounts.chain(claims).chain(policies).chain(jobs).for_each(add);
     insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(name, text) });
 }
 

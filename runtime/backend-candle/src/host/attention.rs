@@ -2,6 +2,7 @@
 //!
 //! A unit of work is a few rows of one sequence times one key-value head with all its query heads, so that keys and
 //! values are widened once for all of them. A row's arithmetic does not depend on the rows beside it.
+#![expect(clippy::inline_always, reason = "code that is not inlined is compiled for the oldest CPU")]
 
 use alcazar_core::{AttentionSpec, BackendError, Batch, Sequence};
 use candle_core::Tensor;
@@ -133,7 +134,9 @@ impl Kernel for Attend<'_> {
             }
         }
         for (running, out) in running.iter().zip(out.chunks_exact_mut(head_dim)) {
-            out.iter_mut().for_each(|x| *x /= running.sum);
+            for x in out.iter_mut() {
+                *x /= running.sum;
+            }
         }
     }
 }
@@ -154,7 +157,9 @@ impl Running {
         if maximum > self.maximum {
             let factor = exp::<FMA>(self.maximum - maximum);
             self.sum *= factor;
-            out.iter_mut().for_each(|x| *x *= factor);
+            for x in out.iter_mut() {
+                *x *= factor;
+            }
             self.maximum = maximum;
         }
         for score in scores.iter_mut() {

@@ -5,7 +5,7 @@ use half::{f16, slice::HalfFloatSliceExt};
 
 /// Layout of keys and of values: `[layer][block][kv head][token][head_dim]`, so that a head's block is one stretch.
 #[derive(Debug)]
-pub struct Cache {
+pub(crate) struct Cache {
     /// Bits of f16: zeroed memory of integers is given out untouched, so an unused cache takes no memory.
     keys: Vec<u16>,
     values: Vec<u16>,

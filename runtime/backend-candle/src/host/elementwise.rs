@@ -1,4 +1,5 @@
 //! Norms, rotation and activation, row by row.
+#![expect(clippy::inline_always, reason = "code that is not inlined is compiled for the oldest CPU")]
 
 use alcazar_core::{BackendError, RopeStyle};
 use candle_core::Tensor;
@@ -42,9 +43,9 @@ pub(crate) fn rms_norm(x: &Tensor, gain: &[f32], eps: f32) -> Result<Tensor, Bac
     to_tensor("rms_norm", out, width)
 }
 
-pub(crate) fn rope(x: Tensor, angles: &Angles, head_dim: usize, style: RopeStyle) -> Result<Tensor, BackendError> {
+pub(crate) fn rope(x: &Tensor, angles: &Angles, head_dim: usize, style: RopeStyle) -> Result<Tensor, BackendError> {
     let n_pairs = angles.n_pairs;
-    let width = width("rope", &x, None)?;
+    let width = width("rope", x, None)?;
     let n_rows = x.elem_count() / width;
     if head_dim == 0
         || !width.is_multiple_of(head_dim)
@@ -57,7 +58,7 @@ pub(crate) fn rope(x: Tensor, angles: &Angles, head_dim: usize, style: RopeStyle
             expected: format!("heads of {head_dim}, {n_pairs} angles for each row"),
         });
     }
-    let mut out = with_values("rope", &x, |x| Ok(x.to_vec()))?;
+    let mut out = with_values("rope", x, |x| Ok(x.to_vec()))?;
     for_each_chunk(&mut out, width, LEAST_ROWS, |row, out| {
         let range = row * n_pairs..(row + 1) * n_pairs;
         let (cos, sin) = (&angles.cos[range.clone()], &angles.sin[range]);
@@ -86,7 +87,7 @@ fn rotate(head: &mut [f32], cos: &[f32], sin: &[f32], style: RopeStyle) {
     }
 }
 
-pub(crate) fn silu_mul(gate: Tensor, up: &Tensor) -> Result<Tensor, BackendError> {
+pub(crate) fn silu_mul(gate: &Tensor, up: &Tensor) -> Result<Tensor, BackendError> {
     struct SiluMul<'a> {
         up: &'a [f32],
         out: &'a mut [f32],
@@ -99,8 +100,8 @@ pub(crate) fn silu_mul(gate: Tensor, up: &Tensor) -> Result<Tensor, BackendError
             }
         }
     }
-    let width = same_shape("silu_mul", &gate, up)?;
-    let mut out = with_values("silu_mul", &gate, |gate| Ok(gate.to_vec()))?;
+    let width = same_shape("silu_mul", gate, up)?;
+    let mut out = with_values("silu_mul", gate, |gate| Ok(gate.to_vec()))?;
     with_values("silu_mul", up, |up| {
         for_each_chunk(&mut out, width, LEAST_ROWS, |row, out| {
             dispatch(SiluMul { up: &up[row * width..(row + 1) * width], out });
@@ -110,15 +111,15 @@ pub(crate) fn silu_mul(gate: Tensor, up: &Tensor) -> Result<Tensor, BackendError
     to_tensor("silu_mul", out, width)
 }
 
-pub(crate) fn add(a: Tensor, b: &Tensor) -> Result<Tensor, BackendError> {
-    let width = same_shape("add", &a, b)?;
-    let out = with_values("add", &a, |a| with_values("add", b, |b| Ok(a.iter().zip(b).map(|(a, b)| a + b).collect())))?;
+pub(crate) fn add(a: &Tensor, b: &Tensor) -> Result<Tensor, BackendError> {
+    let width = same_shape("add", a, b)?;
+    let out = with_values("add", a, |a| with_values("add", b, |b| Ok(a.iter().zip(b).map(|(a, b)| a + b).collect())))?;
     to_tensor("add", out, width)
 }
 
-pub(crate) fn add_bias(x: Tensor, bias: &[f32]) -> Result<Tensor, BackendError> {
-    let width = width("bias", &x, Some(bias.len()))?;
-    let mut out = with_values("bias", &x, |x| Ok(x.to_vec()))?;
+pub(crate) fn add_bias(x: &Tensor, bias: &[f32]) -> Result<Tensor, BackendError> {
+    let width = width("bias", x, Some(bias.len()))?;
+    let mut out = with_values("bias", x, |x| Ok(x.to_vec()))?;
     for row in out.chunks_exact_mut(width) {
         row.iter_mut().zip(bias).for_each(|(x, bias)| *x += bias);
     }

@@ -2,6 +2,7 @@
 //!
 //! Kernels are written once, in loops over lanes that the compiler turns into vector instructions; what they are
 //! compiled for is chosen here, at run time.
+#![expect(clippy::inline_always, reason = "code that is not inlined is compiled for the oldest CPU")]
 
 /// A computation; `run` and all that it calls are marked `#[inline(always)]`, so that they are compiled for the features
 /// of the function that they end up in.

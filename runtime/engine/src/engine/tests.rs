@@ -71,7 +71,10 @@ fn score(history: impl Iterator<Item = TokenId>) -> Vec<f32> {
         hash = hash.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(u64::from(token.0) + 1);
         poisoned |= token == POISON;
     }
-    let one = |n: u64| ((hash.rotate_left(u32::try_from(n * 3).unwrap()) >> 40) % 1000) as f32 / 250.0;
+    let one = |n: u64| {
+        let thousandths = (hash.rotate_left(u32::try_from(n * 3).unwrap()) >> 40) % 1000;
+        f32::from(u16::try_from(thousandths).unwrap()) / 250.0
+    };
     let scores = (0..VOCABULARY as u64).map(|n| if poisoned { f32::NAN } else { one(n) });
     // The poison is never chosen.
     scores.enumerate().map(|(n, score)| if n == POISON.index() && !poisoned { -1e9 } else { score }).collect()

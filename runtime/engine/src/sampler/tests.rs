@@ -39,7 +39,7 @@ fn draws_follow_the_probabilities_and_the_temperature() {
     let scores = [3f32, 1.0].map(f32::ln);
     let share = |temperature: f32| {
         let drawn = draws(&Sampling { temperature, ..Sampling::default() }, &scores, 20_000);
-        drawn.iter().filter(|token| **token == 0).count() as f64 / 20_000.0
+        f64::from(u32::try_from(drawn.iter().filter(|token| **token == 0).count()).unwrap()) / 20_000.0
     };
     assert!((share(1.0) - 0.75).abs() < 0.01);
     assert!((share(0.5) - 0.9).abs() < 0.01);

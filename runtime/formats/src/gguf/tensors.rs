@@ -99,7 +99,7 @@ fn weight_type(code: u32, name: &str, cursor: &Cursor<'_, impl Read>) -> Result<
         34 => "TQ1_0",
         35 => "TQ2_0",
         39 => "MXFP4",
-        0..=64 => "a type that models do not use",
+        4..=64 => "a type that models do not use",
         _ => {
             return Err(cursor.malformed(format!("type {code} of tensor {}", excerpt(name)), "a type of GGML"));
         }

@@ -37,7 +37,7 @@ fn both_versions_are_read() {
         assert_eq!(header.metadata.bool("tokenizer.ggml.add_bos_token"), Some(true));
         assert_eq!(header.metadata.strings("tokenizer.ggml.tokens").unwrap()[2], "é");
         assert_eq!(header.metadata.integers("tokenizer.ggml.token_type"), Some([1, -3, 1].as_slice()));
-        assert_eq!(header.metadata.floats("tokenizer.ggml.scores").unwrap()[1], -1.0);
+        assert_eq!(header.metadata.floats("tokenizer.ggml.scores"), Some([0.5, -1.0, 0.0].as_slice()));
         let matrix = &header.tensors["matrix"];
         assert_eq!(
             (matrix.weight_type, matrix.shape.as_slice(), matrix.n_bytes),

@@ -141,7 +141,7 @@ fn put_array(out: &mut Vec<u8>, array: &Array) {
     out.extend((n as u64).to_le_bytes());
     match array {
         Array::Integers(numbers) => {
-            numbers.iter().for_each(|n| out.extend(i32::try_from(*n).unwrap_or(i32::MAX).to_le_bytes()));
+            out.extend(numbers.iter().flat_map(|n| i32::try_from(*n).unwrap_or(i32::MAX).to_le_bytes()));
         }
         Array::Floats(numbers) => numbers.iter().for_each(|x| out.extend(x.to_le_bytes())),
         Array::Strings(texts) => texts.iter().for_each(|text| put_string(out, text)),

@@ -77,7 +77,7 @@ pub(super) fn open(path: &Path, found: &[PathBuf]) -> Result<ModelFiles, Error> 
     Ok(ModelFiles {
         facts: facts(about, &config, &tensors, size),
         config,
-        text: TextSource::Files(text),
+        text: TextSource::Files(Box::new(text)),
         files,
         tensors,
     })

@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::{ApiError, MAX_BODY_BYTES};
 
 /// A client that cannot send 4 MiB in this time holds a connection for nothing.
-const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// All bodies that are being read; eight of the largest, or thousands of usual ones.
 const MAX_BODIES_KIB: usize = 8 * MAX_BODY_BYTES / 1024;

@@ -84,7 +84,11 @@ fn parse_message(n: usize, message: Value) -> Result<Value, ApiError> {
         // The newer name of the same thing; templates know the older one.
         "developer" => "system".to_owned(),
         _ => {
-            return Err(ApiError::field(place("role"), "invalid_value", "must be system, developer, user or assistant"));
+            return Err(ApiError::field(
+                place("role"),
+                "invalid_value",
+                "must be system, developer, user or assistant",
+            ));
         }
     };
     if message.get("tool_calls").is_some_and(|calls| calls.as_array().is_none_or(|calls| !calls.is_empty())) {
@@ -126,7 +130,7 @@ fn join_parts(place: &str, parts: &[Value]) -> Result<String, ApiError> {
 struct ChatShape(Header);
 
 impl ChatShape {
-    fn chunk(&self, choices: Value) -> Value {
+    fn chunk(&self, choices: &Value) -> Value {
         let Header { id, created, model } = &self.0;
         json!({"id": id, "object": "chat.completion.chunk", "created": created, "model": model, "choices": choices})
     }
@@ -135,19 +139,19 @@ impl ChatShape {
 impl Shape for ChatShape {
     fn opening(&self) -> Option<Value> {
         let delta = json!({"role": "assistant", "content": ""});
-        Some(self.chunk(json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": null}])))
+        Some(self.chunk(&json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": null}])))
     }
 
     fn text(&self, text: &str) -> Value {
-        self.chunk(json!([{"index": 0, "delta": {"content": text}, "logprobs": null, "finish_reason": null}]))
+        self.chunk(&json!([{"index": 0, "delta": {"content": text}, "logprobs": null, "finish_reason": null}]))
     }
 
     fn end(&self, finish_reason: &str) -> Value {
-        self.chunk(json!([{"index": 0, "delta": {}, "logprobs": null, "finish_reason": finish_reason}]))
+        self.chunk(&json!([{"index": 0, "delta": {}, "logprobs": null, "finish_reason": finish_reason}]))
     }
 
     fn usage(&self, usage: Value) -> Value {
-        let mut chunk = self.chunk(json!([]));
+        let mut chunk = self.chunk(&json!([]));
         chunk["usage"] = usage;
         chunk
     }

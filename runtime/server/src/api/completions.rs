@@ -89,7 +89,7 @@ fn parse_tokens(place: &str, items: &[Value]) -> Result<PlainPrompt, ApiError> {
 struct TextShape(Header);
 
 impl TextShape {
-    fn object(&self, choices: Value) -> Value {
+    fn object(&self, choices: &Value) -> Value {
         let Header { id, created, model } = &self.0;
         json!({"id": id, "object": "text_completion", "created": created, "model": model, "choices": choices})
     }
@@ -101,22 +101,22 @@ impl Shape for TextShape {
     }
 
     fn text(&self, text: &str) -> Value {
-        self.object(json!([{"index": 0, "text": text, "logprobs": null, "finish_reason": null}]))
+        self.object(&json!([{"index": 0, "text": text, "logprobs": null, "finish_reason": null}]))
     }
 
     fn end(&self, finish_reason: &str) -> Value {
-        self.object(json!([{"index": 0, "text": "", "logprobs": null, "finish_reason": finish_reason}]))
+        self.object(&json!([{"index": 0, "text": "", "logprobs": null, "finish_reason": finish_reason}]))
     }
 
     fn usage(&self, usage: Value) -> Value {
-        let mut chunk = self.object(json!([]));
+        let mut chunk = self.object(&json!([]));
         chunk["usage"] = usage;
         chunk
     }
 
     fn whole(&self, text: &str, finish_reason: &str, usage: Value) -> Value {
         let mut whole =
-            self.object(json!([{"index": 0, "text": text, "logprobs": null, "finish_reason": finish_reason}]));
+            self.object(&json!([{"index": 0, "text": text, "logprobs": null, "finish_reason": finish_reason}]));
         whole["usage"] = usage;
         whole
     }

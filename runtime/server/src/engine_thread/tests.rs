@@ -39,8 +39,8 @@ async fn a_permit_comes_back_whatever_the_end() {
     served.engine.cancel_all();
     while cut.next().await.is_some() {}
     eventually("the end of all", || served.gate.in_flight() == 0).await;
-    assert_eq!(test.metric("vllm:request_success_total", &[r#"finished_reason="stop""#]), 1.0);
-    assert_eq!(test.metric("vllm:request_success_total", &[r#"finished_reason="abort""#]), 2.0);
+    assert_eq!(test.metric("vllm:request_success_total", &[r#"finished_reason="stop""#]), 1);
+    assert_eq!(test.metric("vllm:request_success_total", &[r#"finished_reason="abort""#]), 2);
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! A serving process from start to drain, with real sockets and a model of bytes.
 
-use std::{net::SocketAddr, sync::atomic::AtomicUsize};
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use clap::Parser as _;
 use tokio::sync::oneshot;
@@ -8,9 +11,30 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::test_support::{ByteLanguage, Setup, write_certificate};
 
-/// A free port: bound, read, and given back.
+/// A port that nobody else gets: below those that the system hands out, and another one each time.
 fn free() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").expect("bind").local_addr().expect("address")
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    loop {
+        let n = std::process::id() as usize * 64 + NEXT.fetch_add(1, Ordering::SeqCst);
+        let address = SocketAddr::from(([127, 0, 0, 1], u16::try_from(20_000 + n % 10_000).expect("a port")));
+        if std::net::TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
+
+/// Runs both to their end; a process that ends before its scenario is over fails at once.
+async fn play(run: impl Future<Output = Result<(), ServeError>>, scenario: impl Future<Output = ()>) {
+    let (mut run, mut scenario) = (std::pin::pin!(run), std::pin::pin!(scenario));
+    tokio::select! {
+        outcome = &mut run => {
+            outcome.expect("a good end");
+            let rest = tokio::time::timeout(Duration::from_secs(20), scenario).await;
+            rest.expect("the scenario should be over soon after the process");
+        }
+        () = &mut scenario => run.await.expect("a good end"),
+        () = tokio::time::sleep(Duration::from_mins(1)) => panic!("it takes too long"),
+    }
 }
 
 fn args(line: &str, api: SocketAddr, probe: SocketAddr) -> cli::Serve {
@@ -98,8 +122,7 @@ async fn a_process_proves_loads_serves_and_drains() {
         }
         assert!(rest.ends_with("data: [DONE]\n\n"), "{rest}");
     };
-    let (outcome, ()) = tokio::join!(run, scenario);
-    outcome.expect("a good end");
+    play(run, scenario).await;
     assert_eq!(get(format!("http://{api}/v1/models")).await.0, 0, "nobody listens");
 }
 
@@ -141,8 +164,7 @@ async fn a_drain_that_takes_too_long_is_cut_off() {
         }
         assert!(rest.contains("\"error\"") && rest.ends_with("data: [DONE]\n\n"), "{rest}");
     };
-    let (outcome, ()) = tokio::join!(run, scenario);
-    outcome.expect("a good end");
+    play(run, scenario).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Certificates that change under a running listener.
 
-use std::sync::Arc;
+use std::{slice::from_ref, sync::Arc};
 
 use axum::{Router, routing::get};
 use rustls::{ClientConfig, RootCertStore};
@@ -19,7 +19,9 @@ async fn meet(
     alpn: &[u8],
 ) -> (CertificateDer<'static>, Vec<u8>) {
     let mut roots = RootCertStore::empty();
-    trusted.iter().for_each(|certificate| roots.add(certificate.clone()).expect("root"));
+    for certificate in trusted {
+        roots.add(certificate.clone()).expect("root");
+    }
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let mut config = builder
         .with_safe_default_protocol_versions()
@@ -48,7 +50,7 @@ async fn a_changed_certificate_is_used_for_the_next_connection() {
     let mut server = tokio::task::JoinSet::new();
     server.spawn(listen::serve(listener, Some(acceptor), router, close.clone()));
 
-    assert_eq!(meet(address, &[first.clone()], b"h2").await, (first.clone(), b"h2".to_vec()));
+    assert_eq!(meet(address, from_ref(&first), b"h2").await, (first.clone(), b"h2".to_vec()));
     assert!(!tls.reload().expect("unchanged"));
     let second = write_certificate(dir.path());
     assert!(tls.reload().expect("changed"));
@@ -63,7 +65,7 @@ async fn a_changed_certificate_is_used_for_the_next_connection() {
     write_certificate(other.path());
     fs::copy(other.path().join("tls.key"), dir.path().join("tls.key")).expect("copy");
     assert!(tls.reload().is_err(), "certificate and key do not belong together");
-    assert_eq!(meet(address, &[second.clone()], b"h2").await.0, second, "the old one stays");
+    assert_eq!(meet(address, from_ref(&second), b"h2").await.0, second, "the old one stays");
     close.cancel();
     server.join_next().await.expect("a server").expect("a good end");
 }

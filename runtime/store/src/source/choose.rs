@@ -44,7 +44,7 @@ pub(super) fn choose(names: &[&str]) -> Result<Vec<String>, FetchError> {
         chosen.dedup();
         return Ok(chosen);
     }
-    let ggufs: Vec<&str> = names.iter().copied().filter(|name| name.ends_with(".gguf")).collect();
+    let ggufs: Vec<&str> = names.iter().copied().filter(|name| name.to_lowercase().ends_with(".gguf")).collect();
     match ggufs.as_slice() {
         [one] => Ok(vec![(*one).to_owned()]),
         [] => Err(FetchError::UnsupportedModel {

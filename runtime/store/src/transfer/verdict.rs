@@ -57,7 +57,9 @@ mod tests {
             (Ok(()), None) => {}
             (Err(error), Some(words)) => {
                 assert_eq!(error.reason().as_str(), "DigestMismatch");
-                words.iter().for_each(|word| assert!(error.to_string().contains(word), "{error} lacks {word}"));
+                for word in words {
+                    assert!(error.to_string().contains(word), "{error} lacks {word}");
+                }
             }
             (outcome, words) => panic!("{outcome:?}, expected {words:?}"),
         }

@@ -126,7 +126,7 @@ impl Hub {
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 async fn answer(State(hub): State<Arc<Hub>>, uri: Uri, headers: HeaderMap) -> Response {
@@ -159,11 +159,11 @@ async fn answer(State(hub): State<Arc<Hub>>, uri: Uri, headers: HeaderMap) -> Re
         _ => format!("\"{}\"", hex(&Sha256::digest(&bytes)[..8])),
     };
     let if_range = headers.get(header::IF_RANGE).map(|value| value.to_str().unwrap());
-    serve(bytes, range.filter(|_| if_range.is_none_or(|wanted| wanted == etag)), etag, fault)
+    serve(bytes, range.filter(|_| if_range.is_none_or(|wanted| wanted == etag)), etag, fault.as_ref())
 }
 
-fn serve(bytes: Bytes, range: Option<(usize, usize)>, etag: String, fault: Option<Fault>) -> Response {
-    let bytes = match &fault {
+fn serve(bytes: Bytes, range: Option<(usize, usize)>, etag: String, fault: Option<&Fault>) -> Response {
+    let bytes = match fault {
         Some(Fault::Short(size)) => bytes.slice(..*size),
         Some(Fault::OtherBytes) => bytes.iter().map(|byte| byte ^ 1).collect(),
         _ => bytes,
@@ -187,9 +187,9 @@ fn serve(bytes: Bytes, range: Option<(usize, usize)>, etag: String, fault: Optio
     };
     let length = part.len();
     let body = match fault {
-        Some(Fault::Break(at, _) | Fault::CutWhole(at)) => broken(part.slice(..at.min(length))),
-        Some(Fault::Slow(pause)) => slow(part, pause),
-        Some(Fault::NoLength) => return builder.body(slow(part, Duration::ZERO)).unwrap(),
+        Some(Fault::Break(at, _) | Fault::CutWhole(at)) => broken(part.slice(..length.min(*at))),
+        Some(Fault::Slow(pause)) => slow(&part, *pause),
+        Some(Fault::NoLength) => return builder.body(slow(&part, Duration::ZERO)).unwrap(),
         _ => Body::from(part),
     };
     builder.header(header::CONTENT_LENGTH, length).body(body).unwrap()
@@ -212,7 +212,7 @@ fn broken(part: Bytes) -> Body {
     }))
 }
 
-fn slow(part: Bytes, pause: Duration) -> Body {
+fn slow(part: &Bytes, pause: Duration) -> Body {
     let pieces: Vec<Bytes> = part.chunks(4096).map(Bytes::copy_from_slice).collect();
     Body::from_stream(stream::unfold(pieces.into_iter(), move |mut pieces| async move {
         tokio::time::sleep(pause).await;

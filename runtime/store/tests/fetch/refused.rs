@@ -16,7 +16,9 @@ async fn check(path: &str, fault: Fault, reason: &str, words: &[&str]) {
     let error = bench.run(&bench.job()).await.unwrap_err();
     let text = error.to_string();
     assert_eq!(error.reason().as_str(), reason, "{text}");
-    words.iter().for_each(|word| assert!(text.contains(word), "'{text}' lacks '{word}'"));
+    for word in words {
+        assert!(text.contains(word), "'{text}' lacks '{word}'");
+    }
     bench.assert_nothing_sealed();
 }
 

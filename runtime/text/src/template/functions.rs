@@ -20,6 +20,11 @@ pub(super) fn strftime_now(format: &str) -> Result<String, Error> {
         .map_err(|error| Error::new(ErrorKind::InvalidOperation, "strftime_now").with_source(error))
 }
 
+/// Whether Python could iterate over it; unlike the engine's own test, nothing and undefined cannot be.
+pub(super) fn is_iterable(value: &Value) -> bool {
+    matches!(value.kind(), ValueKind::String | ValueKind::Seq | ValueKind::Map | ValueKind::Iterable)
+}
+
 /// Prints `True`, `False` and `None` as Python does.
 pub(super) fn format_as_python(output: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     let word = match value.kind() {

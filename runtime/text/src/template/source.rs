@@ -11,10 +11,12 @@ pub(super) fn without_generation_tags(source: &str) -> String {
             "endgeneration" => Some("endif"),
             _ => None,
         };
+        out.push_str("{%");
         match neutral {
-            Some(neutral) => out.push_str(&format!("{{%{}%}}", tag.replacen(name, neutral, 1))),
-            None => out.push_str(&format!("{{%{tag}%}}")),
+            Some(neutral) => out.push_str(&tag.replacen(name, neutral, 1)),
+            None => out.push_str(tag),
         }
+        out.push_str("%}");
         rest = after;
     }
     out + rest

@@ -80,7 +80,8 @@ fn rules(files: &TextFiles, inner: &Inner, decoder: &Value) -> Result<Rules, Tok
         eos,
         stop_tokens,
         add_bos: bos.is_some_and(|bos| around.first() == Some(&bos.0)),
-        add_eos: eos.is_some_and(|eos| around.last() == Some(&eos.0)),
+        // One token that is both stands before the text: models that use it so end their answers with it themselves.
+        add_eos: eos != bos && eos.is_some_and(|eos| around.last() == Some(&eos.0)),
         // transformers tokenizes a rendered chat as it stands.
         chat_needs_bos: false,
         leading_space: decoder["type"] == "Metaspace"

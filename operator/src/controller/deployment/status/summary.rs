@@ -6,6 +6,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use super::{
     Seen,
     cause::{Cause, Weight},
+    firewall,
     isolation::Finding,
     model, pods, refusals,
 };
@@ -121,7 +122,7 @@ fn overdue(seen: Seen<'_>, deployment: &Deployment, cause: Option<Cause>) -> Opt
 fn broken(seen: Seen<'_>, finding: &Finding) -> Option<Cause> {
     match (finding, seen.valid.isolation) {
         (Finding::Broken(reached), IsolationMode::Required) => {
-            Some(Cause::stalls(Reason::IsolationBroken, super::broken(seen, reached)))
+            Some(Cause::stalls(Reason::IsolationBroken, firewall::broken(seen, reached)))
         }
         // Still so until a pod has told otherwise.
         (Finding::AsBefore, IsolationMode::Required) => {

@@ -26,10 +26,10 @@ pub(super) fn build_claim(owner: &Owner, storage: &Storage) -> PersistentVolumeC
 
 /// A volume whose files still serve although the source is another one by now: it stays as it is.
 pub(super) fn keep_claim(owner: &Owner, own: &PersistentVolumeClaim) -> PersistentVolumeClaim {
-    let owned = own.metadata.owner_references.iter().flatten().any(|reference| reference.uid == owner.uid);
+    let is_ours = own.metadata.owner_references.iter().flatten().any(|reference| reference.uid == owner.uid);
     let spec = own.spec.clone().unwrap_or_default();
     PersistentVolumeClaim {
-        metadata: metadata(owner, if owned { Retention::Delete } else { Retention::Retain }),
+        metadata: metadata(owner, if is_ours { Retention::Delete } else { Retention::Retain }),
         spec: Some(PersistentVolumeClaimSpec {
             access_modes: spec.access_modes,
             storage_class_name: spec.storage_class_name,

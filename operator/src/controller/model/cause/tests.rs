@@ -1,30 +1,15 @@
-use alcazar_contract::report::FetchReason;
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStateWaiting, PersistentVolumeClaimStatus, PodStatus};
 
 use super::*;
 use crate::controller::model::tests::{World, claim, now};
 
-fn warning(reason: &str, message: &str) -> Option<Warning> {
-    Some(Warning { reason: reason.into(), message: message.into() })
+fn warning(reason: &str, message: &str) -> Warning {
+    Warning { reason: reason.into(), message: message.into() }
 }
 
 #[test]
 fn every_reason_of_the_runtime_is_one_of_ours() {
-    use FetchReason::*;
-    for reason in [
-        SourceUnauthorized,
-        SourceForbidden,
-        SourceNotFound,
-        SourceNotResolved,
-        SourceUnreachable,
-        SourceNotAllowed,
-        DigestMismatch,
-        InvalidModel,
-        UnsupportedModel,
-        VolumeFull,
-        VolumeFailed,
-        InvalidSource,
-    ] {
+    for reason in crate::controller::model::tests::REASONS {
         assert_eq!(shown(reason).as_str(), reason.as_str());
         assert_eq!(retry(reason) == Retry::Soon, reason.is_transient(), "{reason:?}");
     }
@@ -81,7 +66,7 @@ fn what_a_pending_claim_says() {
     ] {
         let mut observed = Observed { claim: Some(claim("c", now())), ..Observed::default() };
         observed.claim.as_mut().unwrap().status = None;
-        observed.warnings.claim = event;
+        observed.warnings.claim = Some(event);
         let trouble = of_claim(&observed).unwrap_err();
         assert_eq!(trouble.reason, reason);
         assert!(trouble.message.contains(words), "{}", trouble.message);
@@ -90,7 +75,8 @@ fn what_a_pending_claim_says() {
     assert_eq!(of_claim(&waits), Ok(Reason::VolumeBound));
     waits.claim.as_mut().unwrap().status = None;
     assert_eq!(of_claim(&waits), Ok(Reason::Pending));
-    waits.warnings.claim = warning("WaitForFirstConsumer", "waiting for first consumer to be created before binding");
+    waits.warnings.claim =
+        Some(warning("WaitForFirstConsumer", "waiting for first consumer to be created before binding"));
     assert_eq!(of_claim(&waits), Ok(Reason::WaitingForConsumer));
     waits.claim.as_mut().unwrap().status =
         Some(PersistentVolumeClaimStatus { phase: Some("Lost".into()), ..PersistentVolumeClaimStatus::default() });
@@ -127,15 +113,18 @@ fn what_keeps_a_job_from_going_on() {
         ..PodStatus::default()
     });
     let mut no_class = unscheduled.clone();
-    no_class.observed.warnings.claim = warning("ProvisioningFailed", "storageclass.storage.k8s.io \"x\" not found");
+    no_class.observed.warnings.claim =
+        Some(warning("ProvisioningFailed", "storageclass.storage.k8s.io \"x\" not found"));
     let mut quota = World::smol();
-    quota.pass().observed.warnings.job =
-        warning("FailedCreate", "Error creating: pods \"x\" is forbidden: exceeded quota: q, requested: limits.cpu=2");
+    quota.pass().observed.warnings.job = Some(warning(
+        "FailedCreate",
+        "Error creating: pods \"x\" is forbidden: exceeded quota: q, requested: limits.cpu=2",
+    ));
     let mut refused = World::smol();
     refused.pass().observed.warnings.job =
-        warning("FailedCreate", "Error creating: pods \"x\" is forbidden: violates PodSecurity");
+        Some(warning("FailedCreate", "Error creating: pods \"x\" is forbidden: violates PodSecurity"));
     let mut mount = pod("ContainerCreating", "");
-    mount.observed.warnings.pod = warning("FailedMount", "MountVolume.SetUp failed: secret \"t\" not found");
+    mount.observed.warnings.pod = Some(warning("FailedMount", "MountVolume.SetUp failed: secret \"t\" not found"));
     for (world, reason, words) in [
         (unscheduled, Reason::Unschedulable, "Insufficient memory"),
         (no_class, Reason::StorageClassMissing, "does not exist"),

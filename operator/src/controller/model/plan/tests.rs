@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    controller::model::tests::{DIGEST, OTHER_DIGEST, World, claim},
+    controller::model::tests::{DIGEST, OTHER_DIGEST, REASONS, World, claim},
     secrets::SecretKeys,
 };
 
@@ -77,7 +77,7 @@ fn what_may_pass_is_tried_again_later_each_time() {
         world.after(i64::try_from(wait).unwrap()).pass();
         assert_eq!((world.n_jobs, count(&world)), (failures + 1, failures + 1));
     }
-    assert_eq!(pause(Retry::Soon, 40, Some(world.now), world.now), Some(Duration::from_secs(300)));
+    assert_eq!(pause(Retry::Soon, 40, Some(world.now), world.now), Some(Duration::from_mins(5)));
 }
 
 #[test]
@@ -208,21 +208,6 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     ];
     proptest::collection::vec(act, 0..12)
 }
-
-const REASONS: [FetchReason; 12] = [
-    FetchReason::SourceUnauthorized,
-    FetchReason::SourceForbidden,
-    FetchReason::SourceNotFound,
-    FetchReason::SourceNotResolved,
-    FetchReason::SourceUnreachable,
-    FetchReason::SourceNotAllowed,
-    FetchReason::DigestMismatch,
-    FetchReason::InvalidModel,
-    FetchReason::UnsupportedModel,
-    FetchReason::VolumeFull,
-    FetchReason::VolumeFailed,
-    FetchReason::InvalidSource,
-];
 
 proptest! {
     /// Whatever happened before: after a pass, another pass at the same moment makes nothing, changes nothing and says the

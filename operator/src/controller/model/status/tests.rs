@@ -120,7 +120,7 @@ fn what_may_pass_is_reconciling_and_what_may_not_is_stalled() {
 fn refusals_of_the_api_server() {
     let refusal = |kind: &str, code: u16, message: &str| {
         let status = kube::core::Status { code, message: message.into(), ..kube::core::Status::default() };
-        let source = kube::Error::Api(Box::new(status));
+        let source = Box::new(kube::Error::Api(Box::new(status)));
         apply::Error::Request { action: "apply", kind: kind.into(), key: Key::new("team", "x"), source }
     };
     for (failure, reason) in [

@@ -15,7 +15,9 @@ fn refusals_say_what_to_write() {
     };
     let source = |source: ModelSource| {
         let mut world = World::smol();
-        world.edit(|spec| spec.source = source);
+        world.edit(|spec| {
+            spec.source = source;
+        });
         world
     };
     let on_claim = |path: &str| ModelSource {
@@ -24,7 +26,7 @@ fn refusals_say_what_to_write() {
     };
     let mut sized = World::smol();
     sized.edit(|spec| {
-        spec.storage = Some(ModelStorage { size: Some(Quantity("-1".into())), ..ModelStorage::default() })
+        spec.storage = Some(ModelStorage { size: Some(Quantity("-1".into())), ..ModelStorage::default() });
     });
     for (world, reason, words) in [
         (hub("http://169.254.169.254"), ModelReason::SourceNotAllowed, "plain http is for hosts on the allow-list"),

@@ -97,6 +97,6 @@ async fn several_requests_are_served_together() {
     assert!([told.0, told.1, told.2, told.3].iter().all(|told| told.status == 200));
     let n_steps = test.n_steps.load(std::sync::atomic::Ordering::SeqCst);
     assert!(n_steps < 120, "{n_steps} steps for 4 answers of 50 tokens");
-    assert_eq!(test.metric("vllm:generation_tokens_total", &[]), 200.0);
-    assert_eq!(test.metric("vllm:request_success_total", &[r#"finished_reason="length""#]), 4.0);
+    assert_eq!(test.metric("vllm:generation_tokens_total", &[]), 200);
+    assert_eq!(test.metric("vllm:request_success_total", &[r#"finished_reason="length""#]), 4);
 }

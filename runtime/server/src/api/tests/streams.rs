@@ -14,8 +14,9 @@ async fn a_chat_stream_is_framed_as_clients_expect() {
     assert!(events.iter().all(|event| event["object"] == "chat.completion.chunk" && event["id"] == events[0]["id"]));
     assert!(events.iter().all(|event| event.get("usage").is_none()));
     assert_eq!(events[0]["choices"][0]["delta"], json!({"role": "assistant", "content": ""}));
-    let text: Vec<&str> = events.iter().filter_map(|event| event["choices"][0]["delta"]["content"].as_str()).collect();
-    assert_eq!(text.concat(), "xyz");
+    let pieces: Vec<&str> =
+        events.iter().filter_map(|event| event["choices"][0]["delta"]["content"].as_str()).collect();
+    assert_eq!(pieces.concat(), "xyz");
     let last = &events.last().expect("last")["choices"][0];
     assert_eq!((&last["delta"], &last["finish_reason"]), (&json!({}), &json!("stop")));
 }
@@ -38,8 +39,8 @@ async fn a_completion_stream_gives_text() {
     let test = TestApp::serving(Setup::default());
     let events =
         post(&test, COMPLETIONS, completion("A", json!({"stream": true, "max_tokens": 4, "stop": "D"}))).await.events();
-    let text: Vec<&str> = events.iter().filter_map(|event| event["choices"][0]["text"].as_str()).collect();
-    assert_eq!(text.concat(), "BC");
+    let pieces: Vec<&str> = events.iter().filter_map(|event| event["choices"][0]["text"].as_str()).collect();
+    assert_eq!(pieces.concat(), "BC");
     assert_eq!(events.last().expect("last")["choices"][0]["finish_reason"], "stop");
 }
 
@@ -60,7 +61,7 @@ async fn a_client_that_leaves_ends_its_sequence_within_a_step() {
     assert!(after - before <= 2, "{} steps after the client left", after - before);
     tokio::time::sleep(Duration::from_millis(30)).await;
     assert_eq!(test.n_steps.load(Ordering::SeqCst), after, "the engine is idle");
-    assert_eq!(test.metric("vllm:request_success_total", &[r#"finished_reason="abort""#]), 1.0);
+    assert_eq!(test.metric("vllm:request_success_total", &[r#"finished_reason="abort""#]), 1);
 }
 
 #[tokio::test]

@@ -1,0 +1,39 @@
+//! Why a spec cannot work: what was found, and what to write. Pure.
+
+/// Why a spec cannot work: what was found, and what to write.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Error {
+    /// Only a value that did not come from the API server lacks these.
+    #[error("failed to read the object: metadata has no name, namespace or uid")]
+    NoIdentity,
+    /// Neither or both of `model` and `modelName`.
+    #[error("spec must set exactly one of model and modelName")]
+    ModelChoice,
+    /// A deployment's own model cannot also be somebody else's.
+    #[error(
+        "spec.modelName is {name:?}, the deployment's own name: the LlmModel of that name belongs to this deployment; \
+         describe it in spec.model, or give the LlmModel another name"
+    )]
+    OwnName { name: String },
+    /// A GPU without an image for it.
+    #[error(
+        "spec.resources.gpus is {count}, but the operator has no image for GPUs: set runtimeCudaImage in the operator's \
+         settings (chart value images.runtimeCuda), or leave gpus out to serve on the CPU"
+    )]
+    NoGpuImage { count: i32 },
+    /// A quantity that is none, or not positive.
+    #[error("{field} is {found:?}; it must be a positive quantity, for example {example}")]
+    InvalidQuantity { field: &'static str, found: String, example: &'static str },
+    /// A number out of its range.
+    #[error("{field} is {found}; it must be {expected}")]
+    OutOfRange { field: &'static str, found: i32, expected: &'static str },
+    /// An annotation that loosens what protects the pods.
+    #[error("spec.podTemplate.annotations must not have {key:?}: it would loosen what protects the pods; remove it")]
+    ForbiddenAnnotation { key: String },
+    /// Isolation cannot be proven without something to try.
+    #[error(
+        "spec.network.isolation is Required, but the operator does not know the API server's address as pods see it, so \
+         pods cannot prove their isolation: set isolationTargets in the operator's settings, or isolation: BestEffort"
+    )]
+    NothingToProve,
+}
