@@ -12,6 +12,7 @@ use kube::{
     api::{ObjectMeta, Patch, PatchParams},
 };
 use serde_json::Value;
+use tracing::warn;
 
 use crate::{
     children::{ATTEMPT, Applied, Owner, Prepared, Resources},
@@ -115,18 +116,21 @@ async fn bring<K: Kind>(ctx: &Context, owner: &Owner, desired: &K, spec: Spec) -
     let at = Place::of::<K>(desired.meta());
     let desired = render(desired, &at)?;
     // Absence from the store is no licence to write: it may have lost our label, or be somebody else's.
-    let live = lookup::find::<K>(ctx, &at.key).await.map_err(|source| at.failed("look up", source))?;
+    let live = lookup::find_new::<K>(ctx, &at.key).await.map_err(|source| at.failed("look up", source))?;
     if let Some(live) = live {
         let found = live.value().map_err(|source| at.unreadable(source))?;
         ownership::of_object(&found, live.is_terminating(), owner).check(&at)?;
-        if live.is_terminating() || difference(&desired, &found, spec).is_none() {
+        if live.is_terminating() || !differs(&desired, &found, spec) || is_settled::<K>(ctx, &at, &desired, &found) {
             return live.parse().map_err(|source| at.unreadable(source));
         }
         if spec == Spec::Once {
             return renew(ctx, &desired, &found, &live, &at).await;
         }
+        if let Some(patched) = clean(ctx, &at, &desired, &found).await? {
+            return Ok(patched);
+        }
     }
-    patch(ctx, &at, &Patch::Apply(desired), PatchParams::apply(FIELD_MANAGER).force()).await
+    force(ctx, &at, &desired).await
 }
 
 fn render<K: Kind>(desired: &K, at: &Place) -> Result<Value, Error> {
@@ -139,11 +143,22 @@ fn render<K: Kind>(desired: &K, at: &Place) -> Result<Value, Error> {
     Ok(value)
 }
 
-fn difference(desired: &Value, found: &Value, spec: Spec) -> Option<String> {
+fn differs(desired: &Value, found: &Value, spec: Spec) -> bool {
     match spec {
-        Spec::Follows => compare::difference(desired, found),
-        Spec::Once => compare::metadata_difference(&without_hash(desired), found),
+        Spec::Follows => compare::difference(desired, found).is_some() || compare::surplus(desired, found).is_some(),
+        Spec::Once => compare::metadata_difference(&without_hash(desired), found).is_some(),
     }
+}
+
+fn is_settled<K: Kind>(ctx: &Context, at: &Place, desired: &Value, found: &Value) -> bool {
+    K::store(&ctx.stores).is_settled(&at.key, &compare::fingerprint(desired, found))
+}
+
+/// Takes out what others put in and an apply would leave there. The answer, if nothing is left to apply.
+async fn clean<K: Kind>(ctx: &Context, at: &Place, desired: &Value, found: &Value) -> Result<Option<K>, Error> {
+    let Some(surplus) = compare::surplus(desired, found) else { return Ok(None) };
+    let (patched, answer) = patch::<K>(ctx, at, &Patch::Merge(surplus), PatchParams::default(), desired).await?;
+    Ok(compare::difference(desired, &answer).is_none().then_some(patched))
 }
 
 /// The hash is over the spec too, which a newer operator may write otherwise: no reason to touch what was written once.
@@ -166,21 +181,40 @@ async fn renew<K: Kind>(
     let attempt = |value: &Value| value["metadata"]["annotations"].get(ATTEMPT).cloned();
     if attempt(desired) == attempt(found) {
         let mended = serde_json::json!({ "metadata": without_hash(desired)["metadata"] });
-        return patch(ctx, at, &Patch::Merge(mended), PatchParams::default()).await;
+        return patch(ctx, at, &Patch::Merge(mended), PatchParams::default(), &Value::Null)
+            .await
+            .map(|(object, _)| object);
     }
     if !orphans::delete::<K>(ctx, at, live).await? {
         return Ownership::Leaving.check(at).and_then(|()| live.parse().map_err(|source| at.unreadable(source)));
     }
-    patch(ctx, at, &Patch::Apply(desired.clone()), PatchParams::apply(FIELD_MANAGER).force()).await
+    force(ctx, at, desired).await
 }
 
-async fn patch<K: Kind>(ctx: &Context, at: &Place, body: &Patch<Value>, params: PatchParams) -> Result<K, Error> {
+async fn force<K: Kind>(ctx: &Context, at: &Place, desired: &Value) -> Result<K, Error> {
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    patch(ctx, at, &Patch::Apply(desired.clone()), params, desired).await.map(|(object, _)| object)
+}
+
+/// One write; the answer goes into the store. What still differs from `desired` afterwards is not tried again.
+async fn patch<K: Kind>(
+    ctx: &Context,
+    at: &Place,
+    body: &Patch<Value>,
+    params: PatchParams,
+    desired: &Value,
+) -> Result<(K, Value), Error> {
     let api: Api<WatchedObject<K>> = Api::namespaced(ctx.client.clone(), &at.key.namespace);
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..params };
     let answer = api.patch(&at.key.name, &params, body).await.map_err(|source| at.failed("apply", source))?;
     let object = answer.parse().map_err(|source| at.unreadable(source))?;
+    let value = answer.value().map_err(|source| at.unreadable(source))?;
+    if let Some(path) = compare::difference(desired, &value) {
+        warn!(kind = at.kind, object = %at.key, path, "a write of ours did not last; something at the API server changes it");
+        K::store(&ctx.stores).settle(&at.key, compare::fingerprint(desired, &value));
+    }
     K::store(&ctx.stores).wrote(answer, Wrote::Child);
-    Ok(object)
+    Ok((object, value))
 }
 
 async fn all_secrets(ctx: &Context, owner: &Owner, desired: Vec<Secret>) -> Result<Vec<Secret>, Error> {
@@ -190,7 +224,7 @@ async fn all_secrets(ctx: &Context, owner: &Owner, desired: Vec<Secret>) -> Resu
 /// Secrets are not watched: whoever puts one among the children wants it written.
 async fn bring_secret(ctx: &Context, owner: &Owner, desired: &Secret) -> Result<Secret, Error> {
     let at = Place::of::<Secret>(&desired.metadata);
-    let found = ctx.secrets.read(&at.key).await.map_err(|failure| at.failed("look up", *failure.source))?;
+    let found = ctx.secrets.get(&at.key).await.map_err(|failure| at.failed("look up", *failure.source))?;
     if let Some(found) = found {
         ownership::of_secret(&found, owner).check(&at)?;
     }

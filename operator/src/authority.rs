@@ -87,7 +87,8 @@ fn fingerprint(certificate: &CertificateDer<'_>) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 fn read_certificate(pem: &[u8]) -> Result<CertificateDer<'static>, CertificateError> {

@@ -8,7 +8,10 @@ use alcazar_contract::labels;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+pub use self::surplus::surplus;
+
 pub mod quantity;
+mod surplus;
 #[cfg(test)]
 mod tests;
 
@@ -81,6 +84,22 @@ pub fn metadata_difference(desired: &Value, live: &Value) -> Option<String> {
     difference(desired, live).map(|path| format!("metadata.{path}"))
 }
 
+/// Stands for what an object is to be and what it is, less what the API server itself changes all the time.
+#[must_use]
+pub fn fingerprint(desired: &Value, live: &Value) -> String {
+    let mut live = live.clone();
+    if let Some(fields) = live.as_object_mut() {
+        fields.remove("status");
+    }
+    if let Some(meta) = live.get_mut("metadata").and_then(Value::as_object_mut) {
+        meta.retain(|field, _| matches!(field.as_str(), "uid" | "labels" | "annotations" | "ownerReferences"));
+        if let Some(annotations) = meta.get_mut("annotations").and_then(Value::as_object_mut) {
+            annotations.retain(|key, _| key == labels::APPLIED_HASH);
+        }
+    }
+    hash(&Value::Array(vec![desired.clone(), live]))
+}
+
 /// Leaves the path of the difference in `path` when it answers false.
 fn equal(desired: &Value, live: Option<&Value>, path: &mut Vec<String>) -> bool {
     match (desired, live) {
@@ -136,7 +155,7 @@ fn equal_lists(desired: &[Value], live: &[Value], path: &mut Vec<String>) -> boo
             });
     }
     desired.iter().all(|item| {
-        let twin = live.iter().find(|other| keys.iter().all(|key| same_key(key, item, other)));
+        let twin = live.iter().find(|other| is_same_item(keys, item, other));
         step(path, name_of(keys, item), |path| match twin {
             Some(twin) => equal(item, Some(twin), path),
             None => false,
@@ -158,6 +177,10 @@ fn merge_keys(field: &str, items: &[Value]) -> &'static [&'static str] {
         "topologySpreadConstraints" if have("topologyKey") => &["topologyKey", "whenUnsatisfiable"],
         _ => &[],
     }
+}
+
+fn is_same_item(keys: &[&str], desired: &Value, live: &Value) -> bool {
+    keys.iter().all(|key| same_key(key, desired, live))
 }
 
 fn same_key(key: &str, desired: &Value, live: &Value) -> bool {

@@ -52,12 +52,33 @@ pub enum Decision {
     Wait,
 }
 
+/// Who asks for the Lease: a process, and the pod in which it is the only one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Name of the pod, where the platform tells it.
+    pub pod: Option<String>,
+    /// Differs between two processes of the same pod.
+    pub process: String,
+}
+
+impl Identity {
+    fn holder(&self) -> String {
+        format!("{}_{}", self.pod.as_deref().unwrap_or_default(), self.process)
+    }
+
+    /// Whether an earlier process of this very pod is the holder. It has ended: a pod runs one at a time.
+    fn is_successor_of(&self, holder: &str) -> bool {
+        self.pod.as_deref().is_some_and(|pod| holder.strip_prefix(pod).is_some_and(|rest| rest.starts_with('_')))
+    }
+}
+
 /// Decides by what was seen. `seen` is `None` when there is no Lease.
 #[must_use]
-pub fn decide(me: &str, seen: Option<&Seen>, now: Instant) -> Decision {
+pub fn decide(me: &Identity, seen: Option<&Seen>, now: Instant) -> Decision {
     let Some(seen) = seen else { return Decision::Take };
     match &seen.holder {
-        Some(holder) if holder == me => Decision::Renew,
+        Some(holder) if *holder == me.holder() => Decision::Renew,
+        Some(holder) if me.is_successor_of(holder) => Decision::Take,
         Some(holder) if !holder.is_empty() && now.saturating_duration_since(seen.since) <= seen.duration => {
             Decision::Wait
         }
@@ -88,15 +109,15 @@ impl Seen {
 /// The election of one replica.
 pub struct Election {
     api: Api<Lease>,
-    me: String,
+    me: Identity,
     seen: Option<Seen>,
     lease: Option<Lease>,
 }
 
 impl Election {
-    /// `me` must differ between replicas and between restarts.
+    /// Of this process.
     #[must_use]
-    pub fn new(client: Client, namespace: &str, me: String) -> Self {
+    pub fn new(client: Client, namespace: &str, me: Identity) -> Self {
         Self { api: Api::namespaced(client, namespace), me, seen: None, lease: None }
     }
 
@@ -104,7 +125,7 @@ impl Election {
     pub async fn win(&mut self, stop: &CancellationToken) -> bool {
         loop {
             if self.attempt().await {
-                info!(lease = NAME, holder = self.me, "this replica leads");
+                info!(lease = NAME, holder = self.me.holder(), "this replica leads");
                 return true;
             }
             if stop.run_until_cancelled(tokio::time::sleep(PERIOD / 4)).await.is_none() {
@@ -141,7 +162,7 @@ impl Election {
     }
 
     fn is_taken(&self) -> bool {
-        self.seen.as_ref().is_some_and(|seen| seen.holder.as_ref().is_some_and(|holder| *holder != self.me))
+        self.seen.as_ref().is_some_and(|seen| seen.holder.as_ref().is_some_and(|holder| *holder != self.me.holder()))
     }
 
     /// One look and, where it is ours to take, one write. Answers whether the Lease is ours now.
@@ -171,7 +192,7 @@ impl Election {
             self.lease = None;
             return Ok(false);
         }
-        let wanted = claim(&self.me, self.lease.take(), decision, Timestamp::now());
+        let wanted = claim(&self.me.holder(), self.lease.take(), decision, Timestamp::now());
         let params = PostParams::default();
         let written = if wanted.metadata.resource_version.is_some() {
             // With the resourceVersion: of two that try at once, one fails.

@@ -8,22 +8,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::FutureExt as _;
 use serde::Serialize;
 use tokio::{sync::mpsc, task::JoinSet, time};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, debug, error, info_span, warn};
+use tracing::error;
 
 use crate::{
     context::Context,
     queue::{Lane, Queue},
-    store::{Cached, Key, Kind},
+    store::{Key, Kind},
 };
 
 pub mod backoff;
+mod turn;
+
+use turn::turn;
 
 /// Passes of one controller at a time. Enough to keep a slow API server busy, few enough to bound memory and connections.
-const PASSES_AT_A_TIME: usize = 12;
+const PASSES_AT_A_TIME: usize = 8;
 /// First visits come on top: they are one small write each.
 const FIRST_VISITS_AT_A_TIME: usize = 24;
 /// Every object is looked at this often even if nothing happens, less up to a fifth by key: watches may lie.
@@ -240,85 +242,4 @@ fn settle(queue: &mut Queue<Key>, failures: &mut HashMap<Key, u32>, finished: Fi
         }
     };
     queue.push(key, Lane::Normal, Instant::now() + delay);
-}
-
-/// One turn of one object; a panic in it is an error of that object alone.
-async fn turn<C: Controller>(controller: Arc<C>, ctx: Arc<Context>, key: Key, lane: Lane) -> Finished {
-    let span = info_span!("reconcile", controller = C::NAME, namespace = key.namespace, name = key.name);
-    let visit = visit(&*controller, &ctx, &key, lane);
-    let next = match std::panic::AssertUnwindSafe(visit).catch_unwind().instrument(span).await {
-        Ok(next) => next,
-        Err(_panic) => {
-            error!(controller = C::NAME, object = %key, "a pass panicked; this is a fault of the operator");
-            ctx.metrics.reconcile_failed(C::NAME, "Panicked");
-            Next::Failed
-        }
-    };
-    Finished { key, lane, next }
-}
-
-async fn visit<C: Controller>(controller: &C, ctx: &Context, key: &Key, lane: Lane) -> Next {
-    let Some(cached) = C::Kind::store(&ctx.stores).get(key) else {
-        ctx.metrics.forget(C::NAME, key);
-        return Next::Forget;
-    };
-    if cached.is_terminating() {
-        // Owner references do the work; the deletion itself wakes this again.
-        return Next::Await;
-    }
-    let object = match read::<C>(ctx, &cached) {
-        Ok(object) => object,
-        Err(next) => return next,
-    };
-    if lane == Lane::First {
-        return first_visit(controller, ctx, &object).await;
-    }
-    let began = Instant::now();
-    let result = controller.reconcile(ctx, object).await;
-    ctx.metrics.reconciled(C::NAME, began.elapsed(), result.is_ok());
-    match result {
-        Ok(Action { requeue: Some(delay) }) => Next::Requeue(delay),
-        Ok(Action { requeue: None }) => Next::Await,
-        Err(failure) => report::<C>(ctx, &failure),
-    }
-}
-
-async fn first_visit<C: Controller>(controller: &C, ctx: &Context, object: &C::Kind) -> Next {
-    let Some(status) = controller.first_status(ctx, object) else { return Next::Visit };
-    match crate::status::patch(ctx, object, &status).await {
-        Ok(()) => Next::Visit,
-        Err(failure) => {
-            warn!(error = %failure, "failed to write the first status");
-            ctx.metrics.reconcile_failed(C::NAME, failure.reason());
-            Next::Failed
-        }
-    }
-}
-
-/// An object that is not of its kind's shape (an older or newer version of ours wrote it) waits for a change, alone.
-fn read<C: Controller>(ctx: &Context, cached: &Cached<C::Kind>) -> Result<C::Kind, Next> {
-    cached.parse().map_err(|source| {
-        error!(error = %source, "the object cannot be read; it waits for a change");
-        ctx.metrics.reconcile_failed(C::NAME, "Undeserialisable");
-        Next::Await
-    })
-}
-
-/// The one place where the outcome of a failed pass is told.
-fn report<C: Controller>(ctx: &Context, failure: &C::Error) -> Next {
-    ctx.metrics.reconcile_failed(C::NAME, failure.reason());
-    match failure.class() {
-        ErrorClass::Await => {
-            warn!(error = %failure, reason = failure.reason(), "the pass failed; waiting for a change");
-            Next::Await
-        }
-        ErrorClass::RequeueAfter(delay) => {
-            debug!(error = %failure, reason = failure.reason(), "the pass failed; trying again");
-            Next::Requeue(delay)
-        }
-        ErrorClass::Backoff => {
-            warn!(error = %failure, reason = failure.reason(), "the pass failed; trying again later");
-            Next::Failed
-        }
-    }
 }

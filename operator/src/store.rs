@@ -7,25 +7,26 @@
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     fmt,
-    marker::PhantomData,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Instant,
 };
 
 use alcazar_contract::labels;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use crate::children::OwnerKind;
 
+mod cached;
 pub mod kinds;
 pub mod object;
 #[cfg(test)]
 mod tests;
 
+use cached::Written;
+pub(crate) use cached::Wrote;
+pub use cached::{Cached, Undeserialisable};
 pub use kinds::{Kind, Stores};
 pub use object::WatchedObject;
 
@@ -60,115 +61,6 @@ pub struct OwnerKey {
     pub key: Key,
 }
 
-/// An object as a store keeps it.
-pub struct Cached<K> {
-    uid: Box<str>,
-    version: u64,
-    generation: i64,
-    owner: Option<OwnerKey>,
-    controller_uid: Option<Box<str>>,
-    terminating: bool,
-    unvisited: bool,
-    model_name: Option<Box<str>>,
-    json: Box<str>,
-    written: Option<Written>,
-    kind: PhantomData<fn() -> K>,
-}
-
-/// A stored object whose JSON is not of its kind's shape.
-#[derive(Debug, thiserror::Error)]
-#[error("failed to read the stored object: {source}")]
-pub struct Undeserialisable {
-    /// Field and reason.
-    #[from]
-    source: serde_json::Error,
-}
-
-impl<K> Cached<K> {
-    /// Identity of the object.
-    #[must_use]
-    pub fn uid(&self) -> &str {
-        &self.uid
-    }
-
-    /// `metadata.resourceVersion`.
-    #[must_use]
-    pub fn version(&self) -> u64 {
-        self.version
-    }
-
-    /// `metadata.generation`; 0 where the kind has none.
-    #[must_use]
-    pub fn generation(&self) -> i64 {
-        self.generation
-    }
-
-    /// UID of the controller in the owner references.
-    #[must_use]
-    pub fn controller_uid(&self) -> Option<&str> {
-        self.controller_uid.as_deref()
-    }
-
-    /// Whose child it says it is, by label.
-    #[must_use]
-    pub fn owner(&self) -> Option<&OwnerKey> {
-        self.owner.as_ref()
-    }
-
-    /// Whether it is being deleted.
-    #[must_use]
-    pub fn is_terminating(&self) -> bool {
-        self.terminating
-    }
-
-    /// The object as JSON.
-    pub fn value(&self) -> Result<Value, Undeserialisable> {
-        Ok(serde_json::from_str(&self.json)?)
-    }
-
-    /// When we last wrote it, unless somebody else wrote it since.
-    #[must_use]
-    pub fn written(&self) -> Option<Instant> {
-        self.written.as_ref().map(|written| written.at)
-    }
-
-    /// Whether no controller has given it a status yet.
-    #[must_use]
-    pub fn is_unvisited(&self) -> bool {
-        self.unvisited
-    }
-
-    /// `spec.modelName`, of deployments that name a model.
-    #[must_use]
-    pub fn model_name(&self) -> Option<&str> {
-        self.model_name.as_deref()
-    }
-}
-
-impl<K: DeserializeOwned> Cached<K> {
-    /// The object as its type.
-    pub fn parse(&self) -> Result<K, Undeserialisable> {
-        Ok(serde_json::from_str(&self.json)?)
-    }
-}
-
-/// What of an object we wrote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wrote {
-    /// Its status: its own controller did.
-    Status,
-    /// All but its status: the controller of its owner did.
-    Child,
-}
-
-/// A write of ours.
-struct Written {
-    what: Wrote,
-    at: Instant,
-    /// Whether the watch has told of it.
-    heard: AtomicBool,
-}
-
 /// What a change to a store means for those who wait.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changed {
@@ -199,19 +91,24 @@ struct Inner<K> {
 /// All objects of one kind that the operator may see.
 pub struct Store<K> {
     inner: Arc<RwLock<Inner<K>>>,
+    settled: Arc<Mutex<HashMap<Key, String>>>,
     lists_due: Arc<AtomicUsize>,
 }
 
 impl<K> Clone for Store<K> {
     fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner), lists_due: Arc::clone(&self.lists_due) }
+        Self {
+            inner: Arc::clone(&self.inner),
+            settled: Arc::clone(&self.settled),
+            lists_due: Arc::clone(&self.lists_due),
+        }
     }
 }
 
 impl<K> Default for Store<K> {
     fn default() -> Self {
         let inner = Inner { objects: HashMap::new(), by_owner: HashMap::new() };
-        Self { inner: Arc::new(RwLock::new(inner)), lists_due: Arc::new(AtomicUsize::new(1)) }
+        Self { inner: Arc::new(RwLock::new(inner)), settled: Arc::default(), lists_due: Arc::new(AtomicUsize::new(1)) }
     }
 }
 
@@ -338,6 +235,17 @@ impl<K> Store<K> {
         if inner.objects.get(key).is_some_and(|old| &*old.uid == uid) {
             inner.remove(key);
         }
+    }
+
+    /// Our write left a difference: something at the API server insists on it. Not to be tried again while nothing changes.
+    pub(crate) fn settle(&self, key: &Key, fingerprint: String) {
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), fingerprint);
+    }
+
+    /// Whether that very difference was left by our last write.
+    pub(crate) fn is_settled(&self, key: &Key, fingerprint: &str) -> bool {
+        let settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        settled.get(key).is_some_and(|known| known == fingerprint)
     }
 
     /// Drops what a complete list, begun at `began`, did not hold; what we wrote since then stays.

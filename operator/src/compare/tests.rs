@@ -229,6 +229,67 @@ fn of_what_is_written_once_only_the_metadata_counts() {
     assert_eq!(metadata_difference(&desired, &bare).as_deref(), Some("metadata.labels"));
 }
 
+#[test]
+fn what_must_not_be_there_is_taken_out() {
+    let pod = |containers: Value| json!({"spec": {"template": {"spec": {"containers": containers}}}});
+    let desired = pod(json!([{"name": "m", "image": "i"}]));
+    let with = |field: &str, value: Value| {
+        let mut live = desired.clone();
+        live["spec"]["template"]["spec"]["containers"][0][field] = value;
+        live
+    };
+    let whole = json!({"spec": {"template": {"spec": {"containers": [{"name": "m", "image": "i"}]}}}});
+    let service = json!({"spec": {"ports": [{"name": "https", "port": 443}]}});
+    for (case, desired, live, expected) in [
+        ("nothing", &desired, desired.clone(), None),
+        ("defaults", &desired, with("terminationMessagePath", json!("/dev/termination-log")), None),
+        ("an empty list", &desired, with("env", json!([])), None),
+        (
+            "another container",
+            &desired,
+            pod(json!([{"name": "m", "image": "i"}, {"name": "spy", "image": "s"}])),
+            Some(whole.clone()),
+        ),
+        ("a renamed container", &desired, pod(json!([{"name": "spy", "image": "i"}])), Some(whole.clone())),
+        ("a variable", &desired, with("env", json!([{"name": "HTTPS_PROXY", "value": "x"}])), Some(whole.clone())),
+        ("a command", &desired, with("command", json!(["sh"])), Some(whole)),
+        (
+            "an init container",
+            &desired,
+            json!({"spec": {"template": {"spec": {"initContainers": [{"name": "spy"}], "containers": [{"name": "m", "image": "i"}]}}}}),
+            Some(json!({"spec": {"template": {"spec": {"initContainers": null}}}})),
+        ),
+        (
+            "the node's network",
+            &desired,
+            json!({"spec": {"template": {"spec": {"hostNetwork": true, "containers": [{"name": "m", "image": "i"}]}}}}),
+            Some(json!({"spec": {"template": {"spec": {"hostNetwork": null}}}})),
+        ),
+        (
+            "a renumbered port",
+            &service,
+            json!({"spec": {"ports": [{"name": "https", "port": 8888, "protocol": "TCP"}]}}),
+            Some(service.clone()),
+        ),
+        (
+            "an annotation",
+            &desired,
+            json!({"metadata": {"annotations": {"a": "b"}}, "spec": desired["spec"].clone()}),
+            None,
+        ),
+    ] {
+        assert_eq!(surplus(desired, &live), expected, "{case}");
+    }
+}
+
+#[test]
+fn a_fingerprint_does_not_follow_the_status() {
+    let desired = json!({"spec": {"a": 1}});
+    let live = |version: &str, ready: u8, a: u8| json!({"metadata": {"uid": "u", "resourceVersion": version}, "spec": {"a": a}, "status": {"ready": ready}});
+    assert_eq!(fingerprint(&desired, &live("1", 0, 2)), fingerprint(&desired, &live("2", 1, 2)));
+    assert_ne!(fingerprint(&desired, &live("1", 0, 2)), fingerprint(&desired, &live("1", 0, 3)));
+}
+
 mod quantities {
     use proptest::prelude::*;
 

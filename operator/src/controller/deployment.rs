@@ -2,12 +2,10 @@
 
 pub(crate) mod build;
 mod error;
-mod leaves;
 pub(crate) mod observe;
 pub(crate) mod plan;
 pub(crate) mod reports;
 pub(crate) mod status;
-mod targets;
 #[cfg(test)]
 mod test_support;
 pub(crate) mod validate;
@@ -22,12 +20,10 @@ use tokio_util::sync::CancellationToken;
 pub use self::error::Error;
 use self::{
     build::{Issued, Tls, build},
-    leaves::Leaves,
-    observe::observe,
+    observe::{leaves::Leaves, observe, targets::Targets},
     plan::{LeafPlan, Plan, plan},
     reports::Reports,
     status::{Seen, cause::Cause},
-    targets::Targets,
     validate::{Site, ValidatedDeployment, validate},
 };
 use crate::{
@@ -41,6 +37,9 @@ use crate::{
 
 /// What is remembered of deployments that are gone is dropped this often.
 const FORGET_EVERY: Duration = Duration::from_mins(1);
+
+/// What the operator could not find out is looked for again after this time.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// The controller with what it remembers between passes. A clone shares it.
 #[derive(Clone, Debug)]
@@ -101,7 +100,10 @@ impl Controller for LlmDeployments {
         let site = Site { settings: &ctx.settings, isolation_targets: &targets, operator_namespace: &ctx.namespace };
         let valid = match validate(&object, &observed, site) {
             Ok(valid) => valid,
-            Err(invalid) => return report(ctx, &object, &status::refused(&object, &invalid, now)).await,
+            Err(invalid) => {
+                let told = report(ctx, &object, &status::refused(&object, &invalid, now)).await?;
+                return Ok(told.or_sooner(retry(&invalid)));
+            }
         };
         let plan = plan(&valid, &observed, now);
         let (tls, trouble) = issue(&valid, &plan, now)?;
@@ -154,6 +156,14 @@ fn issue(valid: &ValidatedDeployment, plan: &Plan, now: Timestamp) -> Result<(Tl
             let ca_pem = authority.certificate_pem().to_owned();
             Ok((Tls { fingerprint: leaf.fingerprint.clone(), issued: Some(Issued { leaf, ca_pem }) }, None))
         }
+    }
+}
+
+/// A spec waits for a change; what the operator could not find out may show by itself.
+fn retry(invalid: &validate::Error) -> Action {
+    match invalid {
+        validate::Error::NothingToProve => Action::requeue_after(RETRY),
+        _ => Action::await_change(),
     }
 }
 

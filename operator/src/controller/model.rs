@@ -7,7 +7,6 @@ mod host;
 pub(crate) mod observe;
 pub(crate) mod plan;
 mod progress;
-mod reach;
 pub(crate) mod status;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -25,10 +24,12 @@ use tokio_util::sync::CancellationToken;
 pub use self::error::Error;
 use self::{
     build::{Recorded, Site, build},
-    observe::observe,
+    observe::{
+        observe,
+        reach::{Reach, Unreachable, reach},
+    },
     plan::{Next, next, plan},
     progress::Progress,
-    reach::{Reach, Unreachable, reach},
     status::Seen,
     validate::{ValidatedModel, Work, validate},
 };

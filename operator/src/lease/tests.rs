@@ -9,6 +9,10 @@ fn spec(holder: Option<&str>, renewed: i64) -> LeaseSpec {
     }
 }
 
+fn me() -> Identity {
+    Identity { pod: Some("pod-1".into()), process: "7".into() }
+}
+
 #[test]
 fn decisions() {
     let start = Instant::now();
@@ -18,13 +22,15 @@ fn decisions() {
         ("there is no Lease", None, start, Decision::Take),
         ("it was never held", Some(seen(None)), start, Decision::Take),
         ("it was released", Some(seen(Some(""))), start, Decision::Take),
-        ("it is ours", Some(seen(Some("me"))), start, Decision::Renew),
-        ("it is ours and ran out, and nobody took it", Some(seen(Some("me"))), after(60), Decision::Renew),
+        ("it is ours", Some(seen(Some("pod-1_7"))), start, Decision::Renew),
+        ("it is ours and ran out, and nobody took it", Some(seen(Some("pod-1_7"))), after(60), Decision::Renew),
+        ("an earlier process of this pod holds it", Some(seen(Some("pod-1_3"))), start, Decision::Take),
+        ("a pod with a longer name holds it", Some(seen(Some("pod-12_3"))), start, Decision::Wait),
         ("another holds it", Some(seen(Some("other"))), start, Decision::Wait),
         ("another holds it, just about", Some(seen(Some("other"))), after(6), Decision::Wait),
         ("another has been silent for too long", Some(seen(Some("other"))), after(7), Decision::Take),
     ] {
-        assert_eq!(decide("me", seen.as_ref(), now), expected, "{case}");
+        assert_eq!(decide(&me(), seen.as_ref(), now), expected, "{case}");
     }
 }
 
@@ -38,7 +44,7 @@ fn a_renewal_counts_from_when_it_was_seen_whatever_the_other_clock_says() {
     // The other clock may even have jumped back: a change is a sign of life.
     let renewed = Seen::update(Some(&same), &spec(Some("other"), 50), later);
     assert_eq!(renewed.since, later);
-    assert_eq!(decide("me", Some(&renewed), later + Duration::from_secs(6)), Decision::Wait);
+    assert_eq!(decide(&me(), Some(&renewed), later + Duration::from_secs(6)), Decision::Wait);
 }
 
 #[test]
@@ -46,12 +52,12 @@ fn taking_counts_a_transition_and_renewing_does_not() {
     let now = Timestamp::from_second(200).unwrap();
     let held =
         Lease { spec: Some(LeaseSpec { lease_transitions: Some(3), ..spec(Some("other"), 100) }), ..Lease::default() };
-    let taken = claim("me", Some(held), Decision::Take, now).spec.unwrap();
+    let taken = claim("pod-1_7", Some(held), Decision::Take, now).spec.unwrap();
     assert_eq!((taken.lease_transitions, taken.acquire_time.clone()), (Some(4), Some(MicroTime(now))));
     let renewed =
-        claim("me", Some(Lease { spec: Some(taken), ..Lease::default() }), Decision::Renew, now).spec.unwrap();
+        claim("pod-1_7", Some(Lease { spec: Some(taken), ..Lease::default() }), Decision::Renew, now).spec.unwrap();
     assert_eq!(renewed.lease_transitions, Some(4));
-    assert_eq!(renewed.holder_identity.as_deref(), Some("me"));
+    assert_eq!(renewed.holder_identity.as_deref(), Some("pod-1_7"));
 }
 
 #[test]
@@ -59,4 +65,12 @@ fn the_holder_gives_up_before_the_others_may_begin() {
     assert!(GIVE_UP + CALL > DURATION || GIVE_UP < DURATION);
     assert!(GIVE_UP < DURATION);
     assert!(PERIOD * 2 < GIVE_UP);
+}
+
+#[test]
+fn without_a_pod_name_nobody_is_a_predecessor() {
+    let nameless = Identity { pod: None, process: "7".into() };
+    let start = Instant::now();
+    let seen = Seen::update(None, &spec(Some("_3"), 100), start);
+    assert_eq!(decide(&nameless, Some(&seen), start), Decision::Wait);
 }

@@ -63,6 +63,11 @@ impl<K> WatchedObject<K> {
         Key::new(part(&self.meta.namespace), part(&self.meta.name))
     }
 
+    /// The object as JSON.
+    pub fn value(&self) -> Result<Value, Undeserialisable> {
+        Ok(serde_json::from_str(&self.json)?)
+    }
+
     /// The object as its type.
     pub fn parse(&self) -> Result<K, Undeserialisable>
     where

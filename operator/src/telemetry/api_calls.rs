@@ -15,8 +15,11 @@ use tower::{BoxError, Layer, Service};
 
 use super::metrics::Metrics;
 
-/// Calls at a time, watches not counted: also the number of connections.
-const CALLS_AT_A_TIME: usize = 48;
+/// Calls at a time, watches and status writes not counted. Enough to keep an API server busy; more would only wait there, and
+/// whoever comes next behind them.
+const CALLS_AT_A_TIME: usize = 10;
+/// Status writes at a time: people wait for them, so they do not wait for the children of others.
+const STATUS_WRITES_AT_A_TIME: usize = 6;
 /// A call that takes longer has failed. Watches have their own end.
 const DEADLINE: Duration = Duration::from_secs(15);
 
@@ -24,14 +27,27 @@ const DEADLINE: Duration = Duration::from_secs(15);
 #[derive(Clone)]
 pub struct ApiCalls {
     metrics: Metrics,
-    slots: Arc<Semaphore>,
+    calls: Arc<Semaphore>,
+    status_writes: Arc<Semaphore>,
 }
 
 impl ApiCalls {
     /// One for the whole process.
     #[must_use]
     pub fn new(metrics: Metrics) -> Self {
-        Self { metrics, slots: Arc::new(Semaphore::new(CALLS_AT_A_TIME)) }
+        let slots = |count| Arc::new(Semaphore::new(count));
+        Self { metrics, calls: slots(CALLS_AT_A_TIME), status_writes: slots(STATUS_WRITES_AT_A_TIME) }
+    }
+
+    /// Where a call waits for its turn.
+    fn slots(&self, call: &Call) -> Option<Arc<Semaphore>> {
+        match call.verb {
+            "watch" => None,
+            "patch" if call.resource.ends_with("/status") => Some(Arc::clone(&self.status_writes)),
+            // The Lease must not be lost because there is much to do.
+            _ if call.resource == "leases" => None,
+            _ => Some(Arc::clone(&self.calls)),
+        }
     }
 }
 
@@ -67,10 +83,12 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let call = Call::of(request.method(), request.uri().path(), request.uri().query().unwrap_or_default());
         let answer = self.inner.call(request);
-        let ApiCalls { metrics, slots } = self.calls.clone();
+        let (metrics, slots) = (self.calls.metrics.clone(), self.calls.slots(&call));
         Box::pin(async move {
-            let answer =
-                if call.verb == "watch" { answer.await.map_err(Into::into) } else { bounded(&slots, answer).await };
+            let answer = match slots {
+                Some(slots) => bounded(&slots, answer).await,
+                None => answer.await.map_err(Into::into),
+            };
             let code =
                 answer.as_ref().map_or_else(|_| "error".to_owned(), |answer| answer.status().as_u16().to_string());
             metrics.api_called(call.verb, &call.resource, &code);

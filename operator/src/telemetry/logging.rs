@@ -1,6 +1,6 @@
 //! JSON logs on standard error, one line each.
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{Layer as _, filter::Targets, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::env_vars;
 
@@ -9,13 +9,18 @@ const DEFAULT: &str = "info,kube_client=off,kube_runtime=error,hyper_util=warn,t
 
 /// Call once, before anything logs.
 pub fn init() {
-    let filter = env_vars::read(env_vars::LOG).unwrap_or_else(|| DEFAULT.to_owned());
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new(DEFAULT));
-    tracing_subscriber::fmt()
-        .json()
-        .with_writer(std::io::stderr)
-        .with_env_filter(filter)
-        .with_current_span(true)
-        .with_span_list(false)
-        .init();
+    let filter = env_vars::read(env_vars::LOG).and_then(|text| text.parse::<Targets>().ok());
+    let filter = filter.unwrap_or_else(|| DEFAULT.parse().unwrap_or_default());
+    let lines = fmt::layer().json().with_writer(std::io::stderr).with_current_span(true).with_span_list(false);
+    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_a_filter() {
+        assert!(DEFAULT.parse::<Targets>().is_ok());
+    }
 }

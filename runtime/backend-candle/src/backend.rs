@@ -4,7 +4,7 @@ use alcazar_core::{
     AttentionSpec, Backend, BackendError, Batch, DecoderConfig, RawTensor, RopeStyle, TokenId, WeightType,
     backend::CacheSpec,
 };
-use candle_core::{Device, Module, Tensor};
+use candle_core::{Device, Tensor};
 
 use crate::{
     device, host,
@@ -140,8 +140,8 @@ impl Backend for CandleBackend {
 
     fn embedding(&self, table: &Matrix, tokens: &[TokenId]) -> Result<Tensor, BackendError> {
         let ids: Vec<u32> = tokens.iter().map(|token| token.0).collect();
-        Tensor::new(ids, &self.device)
-            .and_then(|ids| table.product.embedding(&ids))
+        table
+            .lookup(&ids, &self.device)
             .map_err(|error| device_error("embedding", format!("{} tokens", tokens.len()), error))
     }
 
@@ -153,7 +153,7 @@ impl Backend for CandleBackend {
                 expected: format!("rows of {}, a bias of {}", w.n_in, w.n_out),
             });
         }
-        let y = w.product.forward(x).on("linear", &[x])?;
+        let y = w.multiply(x).on("linear", &[x])?;
         match bias {
             None => Ok(y),
             Some(bias) if self.on_host() => host::add_bias(&y, &bias.values),

@@ -5,12 +5,13 @@
 //!                ├ host      norms, rotation, attention over the paged cache, on slices, for CPUs
 //!                └ device    the same as tensor operations, for GPUs (and to check `host` against)
 //! ```
-//! `unsafe` is in three places: [`threads`] (the environment), `host::parallel` (disjoint slices), `host::simd`
+//! `unsafe` is in three places: [`threads`] (the environment), `pool` (tasks that workers outlive), `host::simd`
 //! (functions for CPU features that were found).
 
 mod backend;
 mod device;
 mod host;
+mod pool;
 pub mod threads;
 mod weights;
 

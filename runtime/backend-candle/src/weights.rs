@@ -4,16 +4,23 @@ use std::borrow::Cow;
 
 use alcazar_core::{BackendError, RawTensor, WeightType};
 use candle_core::{
-    Device, Tensor,
+    Device, Module as _, Tensor,
     quantized::{GgmlDType, QMatMul, QStorage, QTensor},
 };
 
-use crate::backend::device_error;
+use crate::{backend::device_error, threads::pool};
 
-/// A weight matrix, quantised or not.
+/// Fewest rows of a shard: below, handing it out costs more than it gains. A multiple of what kernels take together.
+const SHARD_ROWS: usize = 64;
+/// Shards of a large matrix: enough that the last one to finish does not keep the others waiting for long.
+const N_SHARDS: usize = 32;
+
+/// A weight matrix, quantised or not; on a CPU cut into stretches of rows, which the threads share.
 #[derive(Debug)]
 pub struct Matrix {
-    pub(crate) product: QMatMul,
+    shards: Vec<QMatMul>,
+    /// Rows of each shard but the last.
+    shard_rows: usize,
     pub(crate) n_out: usize,
     pub(crate) n_in: usize,
 }
@@ -29,9 +36,49 @@ pub struct Vector {
 impl Matrix {
     pub(crate) fn new(raw: &RawTensor<'_>, device: &Device) -> Result<Self, BackendError> {
         let &[n_out, n_in] = raw.shape.as_slice() else { return Err(wrong_shape(raw, "a matrix")) };
-        let tensor = to_device(raw, device)?;
-        let product = QMatMul::from_qtensor(tensor).map_err(|error| device_error("load", &raw.name, error))?;
-        Ok(Self { product, n_out, n_in })
+        check_length(raw)?;
+        let shard_rows = match device {
+            Device::Cpu => n_out.div_ceil(N_SHARDS).next_multiple_of(SHARD_ROWS),
+            _ => n_out,
+        };
+        let row_bytes = raw.data.len() / n_out.max(1);
+        let shards = raw.data.chunks((shard_rows * row_bytes).max(1)).map(|data| {
+            let shape = [data.len() / row_bytes.max(1), n_in];
+            let tensor = to_device(raw.weight_type, &shape, data, device);
+            tensor.and_then(QMatMul::from_qtensor).map_err(|error| device_error("load", &raw.name, error))
+        });
+        Ok(Self { shards: shards.collect::<Result<_, _>>()?, shard_rows, n_out, n_in })
+    }
+
+    /// `x · wᵀ`.
+    ///
+    /// # Shapes
+    /// - x: `[rows, in]`; output: `[rows, out]`
+    pub(crate) fn multiply(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        if let [one] = self.shards.as_slice() {
+            return one.forward(x);
+        }
+        let parts = pool().map(self.shards.len(), |nth| match self.shards.get(nth) {
+            Some(shard) => shard.forward(x),
+            None => candle_core::bail!("there is no shard {nth}"),
+        });
+        Tensor::cat(&parts.into_iter().collect::<candle_core::Result<Vec<_>>>()?, 1)
+    }
+
+    /// Some rows, as numbers: `[ids, in]`.
+    pub(crate) fn lookup(&self, ids: &[u32], device: &Device) -> candle_core::Result<Tensor> {
+        if let [one] = self.shards.as_slice() {
+            return one.embedding(&Tensor::new(ids, device)?);
+        }
+        let rows = ids.iter().map(|id| {
+            let at = *id as usize;
+            let Some(shard) = self.shards.get(at / self.shard_rows) else {
+                candle_core::bail!("there is no row {id} of {}", self.n_out)
+            };
+            let within = u32::try_from(at % self.shard_rows)?;
+            shard.embedding(&Tensor::new(&[within], device)?)
+        });
+        Tensor::cat(&rows.collect::<candle_core::Result<Vec<_>>>()?, 0)
     }
 }
 
@@ -39,7 +86,9 @@ impl Vector {
     pub(crate) fn new(raw: &RawTensor<'_>, device: &Device) -> Result<Self, BackendError> {
         let &[_] = raw.shape.as_slice() else { return Err(wrong_shape(raw, "a vector")) };
         let failed = |error| device_error("load", &raw.name, error);
-        let tensor = to_device(raw, &Device::Cpu)?.dequantize(&Device::Cpu).map_err(failed)?;
+        check_length(raw)?;
+        let tensor = to_device(raw.weight_type, &raw.shape, &raw.data, &Device::Cpu).map_err(failed)?;
+        let tensor = tensor.dequantize(&Device::Cpu).map_err(failed)?;
         let values = tensor.to_vec1::<f32>().map_err(failed)?;
         let tensor = tensor.to_device(device).map_err(failed)?;
         Ok(Self { tensor, values })
@@ -54,15 +103,16 @@ fn wrong_shape(raw: &RawTensor<'_>, expected: &str) -> BackendError {
     }
 }
 
-fn to_device(raw: &RawTensor<'_>, device: &Device) -> Result<QTensor, BackendError> {
+fn check_length(raw: &RawTensor<'_>) -> Result<(), BackendError> {
     let n_bytes = raw.weight_type.tensor_bytes(&raw.shape);
-    if n_bytes != Some(raw.data.len() as u64) {
-        return Err(wrong_shape(raw, &format!("{n_bytes:?} bytes, found {}", raw.data.len())));
+    if n_bytes == Some(raw.data.len() as u64) && !raw.data.is_empty() {
+        return Ok(());
     }
-    let storage = QStorage::from_data(aligned(&raw.data), device, dtype(raw.weight_type));
-    storage
-        .and_then(|storage| QTensor::new(storage, raw.shape.as_slice()))
-        .map_err(|error| device_error("load", &raw.name, error))
+    Err(wrong_shape(raw, &format!("{n_bytes:?} bytes, found {}", raw.data.len())))
+}
+
+fn to_device(weight_type: WeightType, shape: &[usize], data: &[u8], device: &Device) -> candle_core::Result<QTensor> {
+    QTensor::new(QStorage::from_data(aligned(data), device, dtype(weight_type))?, shape)
 }
 
 /// Candle reads the bytes as blocks, the strictest of which are f32.

@@ -5,10 +5,20 @@ use std::time::{Duration, Instant};
 use alcazar_core::TokenId;
 use alcazar_engine::{Request, Sampling};
 
-use crate::engine_thread::{EngineHandle, Event, SubmitError};
+use crate::{
+    app::Served,
+    engine_thread::{EngineHandle, Event, SubmitError},
+};
 
-const PROMPT_TOKENS: u32 = 64;
-const ANSWER_TOKENS: usize = 16;
+/// Few, so that a slow model is not busy with itself for long.
+const PROMPT_TOKENS: u32 = 32;
+const ANSWER_TOKENS: usize = 9;
+/// A busy replica is measured by its metrics.
+const MAX_ATTEMPTS: u32 = 100;
+/// How long a user's request may go unnoticed by a measurement.
+const LOOK: Duration = Duration::from_millis(5);
+/// Between two looks for a quiet moment.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// Why the model did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -28,8 +38,29 @@ pub(crate) async fn warm_up(engine: &EngineHandle) -> Result<(), WarmUpError> {
     }
 }
 
-/// Tokens per second of a prompt and of an answer, alone; `None` when the model would not have it.
-pub(crate) async fn measure(engine: &EngineHandle, vocabulary: u32) -> Option<(u32, u32)> {
+/// Tokens per second of a prompt and of an answer. Only measured while nobody else is served: a user's request ends
+/// the attempt within a step, and another one follows when it is quiet again.
+pub(crate) async fn measure(served: &Served, vocabulary: u32) -> Option<(u32, u32)> {
+    for _ in 0..MAX_ATTEMPTS {
+        while served.gate.in_flight() > 0 {
+            tokio::time::sleep(QUIET).await;
+        }
+        tokio::select! {
+            biased;
+            () = disturbed(served) => {}
+            measured = attempt(&served.engine, vocabulary) => return measured,
+        }
+    }
+    None
+}
+
+async fn disturbed(served: &Served) {
+    while served.gate.in_flight() == 0 {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn attempt(engine: &EngineHandle, vocabulary: u32) -> Option<(u32, u32)> {
     let started = Instant::now();
     let mut generation = engine.submit(request(PROMPT_TOKENS, ANSWER_TOKENS, vocabulary), None).await.ok()?;
     let (mut first, mut last, mut n_tokens) = (None, started, 0);

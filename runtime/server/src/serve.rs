@@ -102,11 +102,11 @@ async fn until_stopped(
         }
         prepared = prepared => prepared?,
     };
-    let handle = prepared.engine.handle();
     watchers.spawn({
         let app = Arc::clone(app);
         async move {
-            if let Some((prefill, decode)) = benchmark::measure(&handle, prepared.vocabulary).await {
+            let Some(served) = app.served() else { return };
+            if let Some((prefill, decode)) = benchmark::measure(served, prepared.vocabulary).await {
                 tracing::info!(prefill, decode, "measured, in tokens per second");
                 app.measured(prefill, decode);
             }

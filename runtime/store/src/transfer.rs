@@ -92,7 +92,13 @@ impl<'a> Transfer<'a> {
     }
 
     async fn bring(&self, file: &RemoteFile) -> Result<FileDigests, FetchError> {
-        let mut resumed = self.partial.state(&file.path).done.len() > 0;
+        let left = self.partial.state(&file.path);
+        let is_provable = file.expected != Expected::Nothing || left.etag.as_deref().is_some_and(answer::is_strong);
+        if left.done.len() > 0 && !is_provable {
+            // Nothing would tell if the rest came from another file.
+            self.start_anew(file)?;
+        }
+        let mut resumed = left.done.len() > 0 && is_provable;
         loop {
             self.download(file).await?;
             let digests = self.digest(file, u64::MAX).await?;

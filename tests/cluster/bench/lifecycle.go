@@ -9,6 +9,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -69,7 +70,11 @@ func (b *bench) annotation(ctx context.Context, _ *tracker, namespace string, n 
 	return nil
 }
 
-func (b *bench) restart(ctx context.Context, t *tracker, _ string, n int) error {
+func (b *bench) restart(ctx context.Context, t *tracker, namespace string, n int) error {
+	before, err := b.generations(ctx, namespace)
+	if err != nil {
+		return err
+	}
 	begun := time.Now()
 	b.operator.end(syscall.SIGTERM)
 	b.results.tell(at("from SIGTERM to the end", n), time.Since(begun).Seconds(), "s")
@@ -94,7 +99,37 @@ func (b *bench) restart(ctx context.Context, t *tracker, _ string, n int) error 
 	log.Printf("restart: %s", asked)
 	b.results.atMost(at("restart: writes per object", n), per(asked.writes, n), "writes", 0)
 	b.results.tell(at("restart: calls per object", n), per(asked.all, n), "calls")
+	after, err := b.generations(ctx, namespace)
+	if err != nil {
+		return err
+	}
+	changed := 0
+	for object, version := range after {
+		if before[object] != version {
+			changed++
+		}
+	}
+	b.results.atMost(at("restart: objects that changed", n), float64(changed), "objects", 0)
 	return b.allReady(ctx, t, n)
+}
+
+// generations is the resource version of every object that the operator may write; Deployments, whose status others write, count by their generation.
+func (b *bench) generations(ctx context.Context, namespace string) (map[string]string, error) {
+	found := map[string]string{}
+	for _, resource := range []schema.GroupVersionResource{llmDeployments, llmModels, deployments, services, secrets, accounts, networkPolicies} {
+		list, err := b.metadata.Resource(resource).Namespace(namespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return nil, fmt.Errorf("failed to list %s: %w", resource.Resource, err)
+		}
+		for _, object := range list.Items {
+			version := object.ResourceVersion
+			if resource == deployments {
+				version = fmt.Sprint(object.UID, object.Generation, object.Labels)
+			}
+			found[resource.Resource+"/"+object.Name] = version
+		}
+	}
+	return found, nil
 }
 
 func (b *bench) deletion(ctx context.Context, t *tracker, namespace string, n int) error {

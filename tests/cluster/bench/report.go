@@ -28,6 +28,15 @@ func (r *report) atMost(name string, value float64, unit string, goal float64) {
 	r.add(figure{Name: name, Value: value, Unit: unit, Goal: &goal, Met: &met})
 }
 
+// judge is atMost where there is a goal and tell where it is 0.
+func (r *report) judge(name string, value float64, unit string, goal float64) {
+	if goal == 0 {
+		r.tell(name, value, unit)
+		return
+	}
+	r.atMost(name, value, unit, goal)
+}
+
 func (r *report) tell(name string, value float64, unit string) {
 	r.add(figure{Name: name, Value: value, Unit: unit})
 }

@@ -1,5 +1,8 @@
 //! What is there: the model, the Deployment, the pods and what they tell, the certificate. Client required.
 
+pub(crate) mod leaves;
+pub(crate) mod targets;
+
 use std::sync::Arc;
 
 use alcazar_contract::status::ServeStatus;
@@ -11,7 +14,7 @@ use k8s_openapi::api::{
 };
 use kube::{Api, ResourceExt as _, api::ListParams};
 
-use super::{Error, State, leaves, reports::Report};
+use super::{Error, State, reports::Report};
 use crate::{
     authority::{Authority, KnownLeaf},
     children::OwnerKind,

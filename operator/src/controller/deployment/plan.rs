@@ -21,7 +21,7 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// While something hangs of which no watch tells (an Event, a deleted Secret), this often is looked.
+/// While something hangs of which no watch tells (an Event, a Secret, the authority), this often is looked.
 const LOOK_AGAIN: Duration = Duration::from_secs(4);
 
 /// A model that the pods serve: verified, and where it lies.
@@ -78,13 +78,14 @@ pub(crate) fn plan(valid: &ValidatedDeployment, observed: &Observed, now: Timest
     let recorded = observed.deployment.as_ref().and_then(recorded);
     let offered = observed.model.as_ref().and_then(offered);
     let leaf = leaf(valid, observed, now);
+    let is_lacking = matches!(leaf, LeafPlan::Lacking { .. });
     let can_mount = !matches!(leaf, LeafPlan::Lacking { running: None, .. });
     Plan {
         // What already serves goes on while the model has nothing new to offer.
         serving: offered.or(recorded).filter(|_| can_mount),
         model: model(valid, observed),
         leaf,
-        look_again: observed.pods.iter().any(|pod| pod.hangs).then_some(LOOK_AGAIN),
+        look_again: (is_lacking || observed.pods.iter().any(|pod| pod.hangs)).then_some(LOOK_AGAIN),
     }
 }
 

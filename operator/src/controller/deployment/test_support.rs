@@ -1,6 +1,6 @@
 //! Fixtures shared by the tests of the pure steps: a deployment from YAML and a cluster that answers as Kubernetes does.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use alcazar_contract::status::{Isolation, ServeStatus};
 use alcazar_crds::{llm_deployment::LlmDeployment, llm_model::LlmModel};
@@ -12,20 +12,26 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::Condition,
 };
+use kube::ResourceExt as _;
 use serde::Deserialize;
 
 use super::{
     build::{Tls, build},
     observe::{Observed, ObservedPod},
-    plan::{LeafPlan, Plan, plan},
+    plan::{Plan, plan},
     reports::Report,
     status::{self, Seen, cause::Cause},
     validate::{Error, Site, ValidatedDeployment, validate},
 };
-use crate::{conditions::find, settings::Settings};
+use crate::{
+    authority::{Authority, KnownLeaf, LeafNames},
+    conditions::find,
+    settings::Settings,
+};
 
 pub(crate) const DIGEST: &str = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
 pub(crate) const OTHER_DIGEST: &str = "sha256:2222222222222222222222222222222222222222222222222222222222222222";
+static AUTHORITY: LazyLock<Arc<Authority>> = LazyLock::new(|| Arc::new(Authority::for_tests(now())));
 const FINGERPRINT: &str = "aabbccddeeff00112233445566778899aabbccddeeff00112233445566778899";
 
 pub(crate) fn now() -> Timestamp {
@@ -42,7 +48,6 @@ pub(crate) struct World {
     pub(crate) targets: Vec<String>,
     pub(crate) object: LlmDeployment,
     pub(crate) observed: Observed,
-    pub(crate) leaf: LeafPlan,
 }
 
 impl World {
@@ -53,7 +58,7 @@ impl World {
             deployment: None,
             pods: Vec::new(),
             leaf: None,
-            authority: Err("no authority in this test".to_owned()),
+            authority: Ok(Arc::clone(&AUTHORITY)),
         };
         let mut object = None;
         for document in serde_yaml::Deserializer::from_str(fixture) {
@@ -70,13 +75,11 @@ impl World {
         if object.spec.model.is_some() {
             observed.own_model.clone_from(&observed.model);
         }
-        Self {
-            settings: settings(""),
-            targets: vec!["10.96.0.1:443".to_owned()],
-            object,
-            observed,
-            leaf: LeafPlan::Keep(FINGERPRINT.to_owned()),
-        }
+        let names = LeafNames::of(&object.name_any(), &object.namespace().unwrap_or_default());
+        let leaf = AUTHORITY.issue(&names, now()).unwrap();
+        let (key, ca) = (leaf.key_pem.expose().as_bytes(), AUTHORITY.certificate_pem().as_bytes());
+        observed.leaf = KnownLeaf::read(leaf.certificate_pem.as_bytes(), key, ca);
+        Self { settings: settings(""), targets: vec!["10.96.0.1:443".to_owned()], object, observed }
     }
 
     /// `assistant`, whose model of 98 MB is sealed.
@@ -90,23 +93,8 @@ impl World {
         validate(&self.object, &self.observed, site)
     }
 
-    /// The plan with the certificate of this world in place of one that would need an authority.
     pub(crate) fn plan(&self) -> Plan {
-        let serving = plan(&self.valid().unwrap(), &Observed { leaf: None, ..self.copy() }, now());
-        let offered = self.observed.model.as_ref().and_then(super::plan::offered);
-        let kept = serving.serving.clone().or(offered);
-        Plan { leaf: self.leaf.clone(), serving: kept, ..serving }
-    }
-
-    fn copy(&self) -> Observed {
-        Observed {
-            model: self.observed.model.clone(),
-            own_model: self.observed.own_model.clone(),
-            deployment: self.observed.deployment.clone(),
-            pods: self.observed.pods.clone(),
-            leaf: self.observed.leaf.clone(),
-            authority: Err("no authority in this test".to_owned()),
-        }
+        plan(&self.valid().unwrap(), &self.observed, now())
     }
 
     pub(crate) fn tls() -> Tls {

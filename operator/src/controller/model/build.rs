@@ -11,8 +11,8 @@ use alcazar_contract::labels;
 use k8s_openapi::{api::core::v1::PersistentVolumeClaim, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 
 use super::{
+    observe::reach::Reach,
     plan::Plan,
-    reach::Reach,
     validate::{ValidatedModel, Work},
 };
 use crate::{

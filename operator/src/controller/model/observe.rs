@@ -13,6 +13,8 @@ use k8s_openapi::{
 use kube::{Api, Resource, api::ListParams};
 use tracing::debug;
 
+pub(crate) mod reach;
+
 use super::{
     Error, State,
     build::Recorded,

@@ -10,8 +10,8 @@ use k8s_openapi::api::batch::v1::Job;
 use super::{
     build::Recorded,
     cause::{self, Outcome, Retry, Trouble},
+    observe::reach::{Reach, Unreachable},
     observe::{Observed, SecretSeen},
-    reach::{Reach, Unreachable},
     validate::{ValidatedModel, Work, claim_name},
 };
 use crate::{children::ATTEMPT, compare, conditions, runner::Action};

@@ -21,9 +21,9 @@ use kube::api::ObjectMeta;
 use super::{
     build::{Recorded, Site, build},
     cause::Trouble,
+    observe::reach::{Peer, Reach, Unreachable},
     observe::{Observed, SecretSeen},
     plan::{Next, Plan, next, plan},
-    reach::{Peer, Reach, Unreachable},
     status::{self, Seen},
     validate::{Invalid, ValidatedModel, Work, validate},
 };

@@ -92,11 +92,14 @@ async fn a_process_proves_loads_serves_and_drains() {
         while ready().await.0 != 200 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        while !get(format!("http://{probe}/status")).await.1.contains("\"prefillTokensPerSecond\":1") {
+        let status = loop {
+            let text = get(format!("http://{probe}/status")).await.1;
+            let status: alcazar_contract::status::ServeStatus = serde_json::from_str(&text).expect("status");
+            if status.prefill_tokens_per_second > 0 {
+                break status;
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        let status: alcazar_contract::status::ServeStatus =
-            serde_json::from_str(&get(format!("http://{probe}/status")).await.1).expect("status");
+        };
         assert_eq!((status.ready, status.digest.as_str(), status.layers_total), (true, digest.as_str(), 1));
         assert!(status.load_milliseconds > 0 && status.decode_tokens_per_second > 0 && status.isolation.is_some());
         assert!(get(format!("http://{probe}/metrics")).await.1.contains("vllm:num_requests_running"));

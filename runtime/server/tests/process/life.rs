@@ -124,7 +124,7 @@ fn refuse_what_is_damaged(bench: &Bench, root: &str, digest: &str) {
     assert!(failed["message"].as_str().unwrap().contains(digest));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_model_leaves_a_last_word() {
     let bench = Bench::new();
     let mut cut = tiny::gguf(1);

@@ -1,6 +1,10 @@
 //! One request for a range of a file, and its body to the volume.
 
-use std::{ops::Range, sync::PoisonError};
+use std::{
+    ops::Range,
+    sync::PoisonError,
+    time::{Duration, Instant},
+};
 
 use reqwest::Response;
 use sha2::{Digest as _, Sha256};
@@ -24,6 +28,8 @@ use crate::{
 
 /// One write to the volume; with the number of connections it bounds the memory of a fetch.
 const WRITE_BYTES: usize = 1 << 20;
+/// A smaller write when the source is slow.
+const WRITE_EVERY: Duration = Duration::from_millis(200);
 /// Of a file of unknown size; more than any file has.
 const MAX_ASKED_BYTES: u64 = 1 << 44;
 /// Of an HTML page only this much is read, to name it by its digest.
@@ -160,6 +166,7 @@ impl Transfer<'_> {
         end: u64,
     ) -> Result<(), FetchError> {
         let mut buffer = Vec::with_capacity(WRITE_BYTES);
+        let mut written = Instant::now();
         let outcome = loop {
             match next_piece(url, &mut response).await {
                 Ok(Some(piece)) => buffer.extend_from_slice(&piece),
@@ -172,8 +179,10 @@ impl Transfer<'_> {
                     fault: format!("more than the {end} bytes it announced"),
                 });
             }
-            if buffer.len() >= WRITE_BYTES {
+            // A slow source must not lose minutes to a kill.
+            if buffer.len() >= WRITE_BYTES || written.elapsed() >= WRITE_EVERY {
                 buffer = self.write(live, buffer, at).await?;
+                written = Instant::now();
             }
         };
         if *at + buffer.len() as u64 <= end {

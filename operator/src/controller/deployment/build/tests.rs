@@ -23,7 +23,7 @@ fn built(fixture: &str) -> Resources<Prepared> {
     build(&world.valid().unwrap(), &world.plan(), &World::tls())
 }
 
-fn render(resources: Resources<Prepared>) -> String {
+fn render(resources: &Resources<Prepared>) -> String {
     let mut text = String::new();
     let mut all = |objects: Vec<serde_json::Value>| {
         for object in objects {
@@ -51,7 +51,7 @@ macro_rules! golden {
     ($($name:ident: $file:literal,)*) => {
         $(#[test]
         fn $name() {
-            insta::assert_snapshot!($file, render(built(include_str!(concat!("../testdata/", $file, ".yaml")))));
+            insta::assert_snapshot!($file, render(&built(include_str!(concat!("../testdata/", $file, ".yaml")))));
         })*
 
         const FIXTURES: &[(&str, &str)] =
@@ -72,7 +72,7 @@ golden! {
 #[test]
 fn building_twice_gives_the_same() {
     for (name, fixture) in FIXTURES {
-        assert_eq!(render(built(fixture)), render(built(fixture)), "{name}");
+        assert_eq!(render(&built(fixture)), render(&built(fixture)), "{name}");
     }
 }
 
@@ -162,7 +162,7 @@ fn the_firewall_lets_nothing_out_and_nobody_in_by_default() {
 #[test]
 fn no_child_carries_what_others_own() {
     for (name, fixture) in FIXTURES {
-        let text = render(built(fixture));
+        let text = render(&built(fixture));
         assert!(!text.contains("app.kubernetes.io/instance"), "{name}: Argo CD would take it for its own");
     }
 }

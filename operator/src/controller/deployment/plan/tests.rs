@@ -19,10 +19,12 @@ fn model_status(world: &mut World) -> &mut alcazar_crds::llm_model::LlmModelStat
     model(world).status.as_mut().unwrap()
 }
 
+type Case = (&'static str, fn(&mut World));
+
 #[test]
 fn serves_what_is_verified_for_the_spec_as_it_is() {
     assert_eq!(serving(&World::assistant()).as_deref(), Some(DIGEST));
-    let refusals: [(&str, fn(&mut World)); 6] = [
+    let refusals: [Case; 6] = [
         ("no model", |world| world.observed.model = None),
         ("no status", |world| model(world).status = None),
         ("a status of an earlier spec", |world| model(world).metadata.generation = Some(2)),
@@ -94,6 +96,7 @@ fn certificates_are_judged_against_the_authority() {
     let authority = Arc::new(Authority::for_tests(now()));
     let mut world = World::assistant();
     world.observed.authority = Ok(Arc::clone(&authority));
+    world.observed.leaf = None;
     let decide = |world: &World, at| plan(&world.valid().unwrap(), &world.observed, at).leaf;
     assert!(matches!(decide(&world, now()), LeafPlan::Issue { why: LeafVerdict::Missing, .. }));
     let leaf = authority.issue(&LeafNames::of("assistant", "team-a"), now()).unwrap();
@@ -108,17 +111,21 @@ fn certificates_are_judged_against_the_authority() {
     world.observed.leaf = None;
     let without = plan(&world.valid().unwrap(), &world.observed, now());
     assert!(matches!(without.leaf, LeafPlan::Lacking { running: None, .. }) && without.serving.is_none());
-    let running = world.deployed([1, 1, 1]);
+    let mut running = World::assistant().deployed([1, 1, 1]);
+    (running.observed.leaf, running.observed.authority) = (None, Err("no rights".to_owned()));
     let without = plan(&running.valid().unwrap(), &running.observed, now());
     assert!(matches!(without.leaf, LeafPlan::Lacking { running: Some(_), .. }) && without.serving.is_some());
 }
 
 #[test]
-fn looks_again_only_while_a_pod_hangs() {
+fn looks_again_only_while_something_hangs() {
     let mut world = World::assistant().deployed([1, 1, 0]).with_pod(pod(LOADING));
     assert_eq!(world.plan().look_again, None);
     world.observed.pods[0].hangs = true;
     assert_eq!(world.plan().look_again, Some(LOOK_AGAIN));
+    let mut world = World::assistant();
+    (world.observed.leaf, world.observed.authority) = (None, Err("damaged".to_owned()));
+    assert_eq!(world.plan().look_again, Some(LOOK_AGAIN), "until somebody has mended the authority");
 }
 
 proptest! {

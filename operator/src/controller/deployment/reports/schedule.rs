@@ -82,25 +82,24 @@ impl Entry {
     pub(super) fn hear(&mut self, told: Option<ServeStatus>, now: Instant) -> bool {
         self.under_way = false;
         let ready = self.asked.is_some_and(|asked| asked.ready);
-        match told {
-            Some(told) => {
-                self.failures = 0;
-                self.due = now + if ready { READY } else { LOADING };
-                let is_news = self.was_silent || self.told.as_ref().is_none_or(|(_, old)| differ(old, &told));
-                self.was_silent = false;
-                self.told = Some((now, Arc::new(told)));
-                is_news
-            }
-            None => {
-                self.failures = self.failures.saturating_add(1);
-                let pause = Duration::from_secs(1 << self.failures.min(5));
-                self.due = now + pause.min(PATIENCE[usize::from(ready)]);
-                let silent = !self.is_fresh(now);
-                let is_news = silent && !self.was_silent;
-                self.was_silent = silent;
-                is_news
-            }
-        }
+        let Some(told) = told else { return self.miss(ready, now) };
+        self.failures = 0;
+        self.due = now + if ready { READY } else { LOADING };
+        let is_news = self.was_silent || self.told.as_ref().is_none_or(|(_, old)| differ(old, &told));
+        self.was_silent = false;
+        self.told = Some((now, Arc::new(told)));
+        is_news
+    }
+
+    /// No answer: asked again after a longer pause; news once the last words have faded.
+    fn miss(&mut self, ready: bool, now: Instant) -> bool {
+        self.failures = self.failures.saturating_add(1);
+        let pause = Duration::from_secs(1 << self.failures.min(5));
+        self.due = now + pause.min(PATIENCE[usize::from(ready)]);
+        let silent = !self.is_fresh(now);
+        let is_news = silent && !self.was_silent;
+        self.was_silent = silent;
+        is_news
     }
 
     fn is_fresh(&self, now: Instant) -> bool {

@@ -5,12 +5,12 @@ use alcazar_contract::status::Isolation;
 use super::*;
 use crate::controller::deployment::test_support::{isolated, not_isolated};
 
-fn asked(ready: bool) -> Option<Asked> {
-    Some(Asked { address: "10.1.2.3".parse().unwrap(), ready })
+fn asked(ready: bool) -> Asked {
+    Asked { address: "10.1.2.3".parse().unwrap(), ready }
 }
 
 fn entry(ready: bool, now: Instant) -> Entry {
-    Entry::follow(None, 1, Key::new("team-a", "assistant"), asked(ready), now)
+    Entry::follow(None, 1, Key::new("team-a", "assistant"), Some(asked(ready)), now)
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -23,7 +23,7 @@ fn a_loading_pod_is_asked_every_second_and_a_ready_one_every_half_minute() {
         assert!(entry.take_turn(now).is_some(), "a new pod at once");
         assert!(entry.take_turn(now + pause).is_none(), "not while a question is under way");
         entry.hear(Some(isolated()), now);
-        assert!(entry.take_turn(now + pause - SECOND / 2).is_none());
+        assert!(entry.take_turn(now + pause.mul_f64(0.9)).is_none());
         assert!(entry.take_turn(now + pause).is_some());
     }
 }
@@ -34,7 +34,7 @@ fn a_pod_that_gets_ready_is_asked_at_once() {
     let mut entry = entry(false, now);
     entry.take_turn(now);
     entry.hear(Some(isolated()), now);
-    let mut entry = Entry::follow(Some(entry), 2, Key::new("team-a", "assistant"), asked(true), now);
+    let mut entry = Entry::follow(Some(entry), 2, Key::new("team-a", "assistant"), Some(asked(true)), now);
     assert!(entry.take_turn(now).is_some());
 }
 

@@ -1,6 +1,10 @@
 //! What the model has to say to its deployment. Pure.
 
-use alcazar_crds::{conditions::DeploymentCondition as Type, llm_model::LlmModel, reasons::DeploymentReason as Reason};
+use alcazar_crds::{
+    conditions::DeploymentCondition as Type,
+    llm_model::LlmModel,
+    reasons::{DeploymentReason as Reason, ModelReason},
+};
 
 use super::{
     Seen,
@@ -35,7 +39,7 @@ pub(super) fn lack(seen: Seen<'_>) -> Option<Cause> {
             );
             Cause::waits(Reason::ModelNotFound, message)
         } else {
-            Cause::waits(Reason::ModelNotReady, format!("LlmModel {name} is being made"))
+            Cause::waits(Reason::ModelNotReady, format!("LlmModel {name} is on its way; its status says how far"))
         });
     };
     if offered(model).is_some() {
@@ -53,14 +57,30 @@ fn told(seen: Seen<'_>, name: &str, model: &LlmModel) -> Cause {
     // What was said of an earlier spec does not count.
     let status = status.filter(|status| status.observed_generation == model.metadata.generation);
     let conditions = status.map_or(&[][..], |status| &status.conditions[..]);
-    let say = |reason: &str, message: &str| format!("LlmModel {name}: {reason}: {}{}", quote(message), goes_on(seen));
+    let say = |reason: &str, message: &str| {
+        // The model may have said itself which digest stays.
+        let known = seen.plan.serving.as_ref().is_some_and(|serving| message.contains(&serving.digest));
+        let rest = if known { String::new() } else { goes_on(seen) };
+        format!("LlmModel {name}: {reason}: {}{rest}", quote(message))
+    };
     if let Some(stalled) = find(conditions, "Stalled").filter(|condition| condition.status == "True") {
         return Cause::stalls(Reason::ModelStalled, say(&stalled.reason, &stalled.message));
     }
+    let on_its_way = || format!("LlmModel {name} is on its way; its status says how far{}", goes_on(seen));
     match find(conditions, "Ready").filter(|condition| condition.status != "True") {
-        Some(ready) => Cause::waits(Reason::ModelNotReady, say(&ready.reason, &ready.message)),
-        None => Cause::waits(Reason::ModelNotReady, say("Pending", "the operator has not got to it yet")),
+        Some(ready) if !is_progress(&ready.reason) => {
+            Cause::waits(Reason::ModelNotReady, say(&ready.reason, &ready.message))
+        }
+        Some(_) | None => Cause::waits(Reason::ModelNotReady, on_its_way()),
     }
+}
+
+/// Steps that follow by themselves: repeating each would write this status as often as the model's own.
+fn is_progress(reason: &str) -> bool {
+    matches!(
+        ModelReason::from_name(reason),
+        Some(ModelReason::Pending | ModelReason::WaitingForConsumer | ModelReason::Fetching | ModelReason::Verifying)
+    )
 }
 
 /// What people want to know first when something fails: whether they are still served.

@@ -22,7 +22,7 @@ pub(crate) fn cause(observed: &ObservedPod) -> Option<Cause> {
         return None;
     }
     let pod = Subject { name: meta.name.as_deref().unwrap_or("?"), observed };
-    let Some(status) = &observed.pod.status else { return Some(pod.pending()) };
+    let Some(status) = &observed.pod.status else { return Some(pending()) };
     Some(pod.judge(status))
 }
 
@@ -32,10 +32,6 @@ struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    fn pending(&self) -> Cause {
-        Cause::waits(Reason::Pending, "waiting for the pods to be started")
-    }
-
     fn judge(&self, status: &PodStatus) -> Cause {
         if status.phase.as_deref() == Some("Failed") || status.reason.as_deref() == Some("NodeLost") {
             return self.failed(status);
@@ -67,6 +63,9 @@ impl Subject<'_> {
     fn container(&self, container: &ContainerStatus) -> Cause {
         let state = container.state.clone().unwrap_or_default();
         let last = container.last_state.as_ref().and_then(|last| last.terminated.as_ref());
+        if container.ready && state.running.is_some() {
+            return self.unheard();
+        }
         if let Some(waiting) = &state.waiting {
             let reason = waiting.reason.as_deref().unwrap_or_default();
             return self.waiting(reason, waiting.message.as_deref().unwrap_or_default(), last);
@@ -106,9 +105,21 @@ impl Subject<'_> {
         }
     }
 
+    /// The container is ready and the pod is not: Kubernetes says so of all pods of a node that does not report.
+    fn unheard(&self) -> Cause {
+        let node = self.observed.pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or("?");
+        let name = self.name;
+        Cause::waits(
+            Reason::Evicted,
+            format!(
+                "node {node} does not report, so pod {name} gets no requests; another pod follows when the node is given up"
+            ),
+        )
+    }
+
     /// On a node, and no container runs yet.
     fn not_begun(&self) -> Cause {
-        let Some(warning) = &self.observed.warning else { return self.pending() };
+        let Some(warning) = &self.observed.warning else { return pending() };
         let (name, words) = (self.name, quote(warning));
         if warning.contains("Multi-Attach") {
             let mend = "use storage.accessModes: [ReadWriteMany], or keep the pods on one node with spec.resources.nodeSelector";
@@ -161,6 +172,11 @@ impl Subject<'_> {
             Report::Told(_) | Report::Silent | Report::NotAsked { .. } => loading(),
         }
     }
+}
+
+/// Nothing is known of it yet.
+fn pending() -> Cause {
+    Cause::waits(Reason::Pending, "waiting for the pods to be started")
 }
 
 /// Without the pod's name or words, so that loading pods of one deployment say the same.

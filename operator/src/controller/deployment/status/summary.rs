@@ -152,7 +152,9 @@ fn unfinished(seen: Seen<'_>) -> Option<Cause> {
     let ready = seen.pods().filter(|pod| is_ready(&pod.pod)).count();
     Some(match ready {
         0 => Cause::waits(Reason::Pending, "waiting for the pods to be started"),
-        _ if !replaced => Cause::waits(Reason::RollingOut, "new pods are replacing old ones; requests are answered"),
+        _ if !replaced => {
+            Cause::waits(Reason::RollingOut, "the pods are being brought up to the current spec; requests are answered")
+        }
         _ => Cause::waits(Reason::PartlyServing, format!("some of {wanted} pods serve, the others are on their way")),
     })
 }

@@ -121,6 +121,24 @@ fn a_model_that_failed_is_repeated_and_what_serves_goes_on() {
     assert_eq!(told.0.model_digest.as_deref(), Some(DIGEST));
 }
 
+/// What the model waits for is repeated; how far it is, is not: that would write two statuses for one.
+#[test]
+fn a_model_on_its_way_is_told_once() {
+    let mut world = World::assistant();
+    let mut say = |reason: &str, message: &str| {
+        let status = world.observed.model.as_mut().unwrap().status.as_mut().unwrap();
+        status.conditions = vec![model_condition("Ready", "False", reason, message)];
+        world.report()
+    };
+    let begun = say("Pending", "the operator has begun");
+    assert_eq!(begun, say("Fetching", "12 of 98 MB"));
+    assert_eq!(begun, say("Verifying", "hashing"));
+    assert!(begun.message("Ready").contains("its status says how far"));
+    let missing = say("SecretMissing", "Secret hub-token does not exist");
+    assert_eq!(missing.of("ModelReady"), "False/ModelNotReady");
+    assert!(missing.message("Ready").contains("SecretMissing: Secret hub-token does not exist"));
+}
+
 /// The model's new spec has not been looked at: what it said of the old one must not make anything ready.
 #[test]
 fn a_changed_model_is_not_ready_by_its_old_status() {

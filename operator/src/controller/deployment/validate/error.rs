@@ -18,7 +18,7 @@ pub(crate) enum Error {
     /// A GPU without an image for it.
     #[error(
         "spec.resources.gpus is {count}, but the operator has no image for GPUs: set runtimeCudaImage in the operator's \
-         settings (chart value images.runtimeCuda), or leave gpus out to serve on the CPU"
+         settings (chart value cuda.enabled), or leave gpus out to serve on the CPU"
     )]
     NoGpuImage { count: i32 },
     /// A quantity that is none, or not positive.
@@ -32,8 +32,8 @@ pub(crate) enum Error {
     ForbiddenAnnotation { key: String },
     /// Isolation cannot be proven without something to try.
     #[error(
-        "spec.network.isolation is Required, but the operator does not know the API server's address as pods see it, so \
-         pods cannot prove their isolation: set isolationTargets in the operator's settings, or isolation: BestEffort"
+        "spec.network.isolation is Required, but the operator could not find the address of Service default/kubernetes, \
+         which pods try to reach to prove their isolation: let the operator read that Service, or write isolation: BestEffort"
     )]
     NothingToProve,
 }

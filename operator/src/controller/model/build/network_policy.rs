@@ -13,8 +13,8 @@ use k8s_openapi::{
 
 use super::{
     super::{
+        observe::reach::{Peer, Reach},
         plan::Plan,
-        reach::{Peer, Reach},
         validate::ValidatedModel,
     },
     Site,

@@ -1,6 +1,9 @@
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStateWaiting, PersistentVolumeClaimStatus, PodStatus};
 
-use super::*;
+use super::{
+    outcome::{retry, shown},
+    *,
+};
 use crate::controller::model::tests::{World, claim, now};
 
 fn warning(reason: &str, message: &str) -> Warning {

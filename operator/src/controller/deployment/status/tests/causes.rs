@@ -230,6 +230,10 @@ fn a_node_that_gives_a_pod_up() {
     let admission =
         "{phase: Failed, reason: UnexpectedAdmissionError, message: 'no healthy devices for nvidia.com/gpu'}";
     assert_eq!(with_pod(admission).of("Ready"), "False/DeviceUnavailable");
+    let unheard = container("restartCount: 0, state: {running: {}}").replace("ready: false", "ready: true");
+    let told = with_pod(&unheard);
+    assert_eq!((told.of("Ready"), told.health(1)), ("False/Evicted".to_owned(), "InProgress"));
+    assert!(told.message("Ready").starts_with("node node-1 does not report"), "{}", told.message("Ready"));
     let mut world = serving();
     world.observed.pods.push(pod_named("assistant-1", evicted));
     assert_eq!(world.report().of("Ready"), "True/Serving", "what is left of an evicted pod bothers nobody");

@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -13,10 +13,10 @@ use alcazar_crds::llm_deployment::LlmDeployment;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Resource as _};
 
-use super::{Error, build::tls_secret_name};
 use crate::{
     authority::{CA_CRT, KnownLeaf, TLS_CRT, TLS_KEY},
     context::Context,
+    controller::deployment::{Error, build::tls_secret_name},
     runner::backoff,
     status::key_of,
     store::Key,
@@ -78,8 +78,11 @@ pub(crate) async fn read(
     }
     let name = tls_secret_name(&deployment.name);
     let secrets: Api<Secret> = Api::namespaced(ctx.client.clone(), &deployment.namespace);
+    let key = Key::new(&deployment.namespace, &name);
     let read = secrets.get_opt(&name).await;
-    let secret = read.map_err(|source| Error::ReadSecret { key: Key::new(&deployment.namespace, name), source })?;
+    let secret = read.map_err(|source| Error::ReadSecret { key: key.clone(), source })?;
+    // The apply that may follow need not look again.
+    ctx.secrets.remember(&key, secret.as_ref().map(|secret| Arc::new(secret.metadata.clone().into())));
     Ok(leaves.remember(owner, secret.as_ref()))
 }
 

@@ -14,7 +14,7 @@ use k8s_openapi::{
 use kube::Api;
 use serde::{Deserialize, Serialize};
 
-use super::host::{self, SourceHost};
+use super::super::host::{self, SourceHost};
 use crate::context::Context;
 
 /// A name that takes longer does not resolve.
