@@ -10,5 +10,13 @@ BIN=$PWD/target/cluster-bin
 tests/cluster/up.sh
 "$BIN/kubectl" --kubeconfig "$STATE/admin.kubeconfig" apply --server-side -f crds/yaml >/dev/null
 "$BIN/kubectl" --kubeconfig "$STATE/admin.kubeconfig" wait --for=condition=Established --timeout=30s -f crds/yaml >/dev/null
+# As clusters have one; nothing provisions here, and claims wait for a pod on a node.
+"$BIN/kubectl" --kubeconfig "$STATE/admin.kubeconfig" apply -f - >/dev/null <<'YAML'
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: unprovisioned, annotations: {storageclass.kubernetes.io/is-default-class: "true"}}
+provisioner: kubernetes.io/no-provisioner
+volumeBindingMode: WaitForFirstConsumer
+YAML
 cargo build --quiet --workspace --bin alcazar-operator
 ALCAZAR_KUBECONFIG=$STATE/admin.kubeconfig cargo test --workspace --test api -- --test-threads=6 "$@"
