@@ -65,7 +65,7 @@ async fn statuses(namespace: &TestNamespace) -> [Value; 2] {
 }
 
 /// An assistant whose model is sealed and whose Deployment is there, and everything at rest.
-async fn settled(cluster: &Cluster, purpose: &str) -> (TestNamespace, Operator) {
+pub(crate) async fn settled(cluster: &Cluster, purpose: &str) -> (TestNamespace, Operator) {
     let namespace = TestNamespace::create(&cluster.client, purpose).await;
     let operator = Operator::start(cluster, &namespace);
     apply_yaml(&cluster.client, &namespace.name, ASSISTANT).await;

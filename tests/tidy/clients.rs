@@ -44,7 +44,8 @@ fn names_a_client(source: &Source) -> Vec<String> {
             let before = code[..*at].chars().next_back();
             let after = code[at + word.len()..].chars().next();
             let ends = word.ends_with(['<', ':']) || !after.is_some_and(|next| next.is_alphanumeric() || next == '_');
-            ends && !before.is_some_and(|before| before.is_alphanumeric() || before == '_') || word == ".client" && ends
+            let begins = !before.is_some_and(|before| before.is_alphanumeric() || before == '_');
+            ends && (begins || word == ".client")
         })
     });
     hits.map(|(at, word)| {
