@@ -101,7 +101,7 @@ async fn a_pod_that_finds_no_node_is_told() {
     let cluster = Cluster::connect().await;
     let namespace = TestNamespace::create(&cluster.client, "nonode").await;
     let _operator = Operator::start(&cluster, &namespace);
-    let text = model("").replace("kind: LlmModel", "kind: LlmModel");
+    let text = model("");
     apply_yaml(&cluster.client, &namespace.name, &text).await;
     seal(&namespace, "m", DIGEST).await;
     let text = "apiVersion: alcazar.dev/v1alpha1

@@ -2,6 +2,7 @@
 //!
 //! Needs target/cluster-bin/helm (`make cluster-bin`), and no cluster.
 #![forbid(unsafe_code)]
+#![expect(clippy::panic, reason = "a program of tests alone: a panic is how a test tells that it failed")]
 
 mod crds;
 mod firewall;

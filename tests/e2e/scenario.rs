@@ -11,12 +11,12 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, api::PostParams};
 
 /// The repository of the mirror that holds the real model.
-pub const REPO: &str = "HuggingFaceTB/SmolLM2-135M-Instruct";
+pub(crate) const REPO: &str = "HuggingFaceTB/SmolLM2-135M-Instruct";
 /// Its pinned commit.
-pub const REVISION: &str = "12fd25f77366fa6b3b4b768ec3050bf629380bac";
+pub(crate) const REVISION: &str = "12fd25f77366fa6b3b4b768ec3050bf629380bac";
 
 /// YAML of a deployment with an inline model, and more lines below `spec`.
-pub fn deployment(name: &str, spec: &str) -> String {
+pub(crate) fn deployment(name: &str, spec: &str) -> String {
     format!(
         "apiVersion: alcazar.dev/v1alpha1
 kind: LlmDeployment
@@ -33,7 +33,7 @@ spec:
 }
 
 /// YAML of a model alone, from a repository of the mirror.
-pub fn model(name: &str, repo: &str, spec: &str) -> String {
+pub(crate) fn model(name: &str, repo: &str, spec: &str) -> String {
     format!(
         "apiVersion: alcazar.dev/v1alpha1
 kind: LlmModel
@@ -48,7 +48,7 @@ spec:
 }
 
 /// A namespace with the operator's CA in it, as an application that calls a model has.
-pub async fn namespace(cluster: &Cluster, purpose: &str) -> TestNamespace {
+pub(crate) async fn namespace(cluster: &Cluster, purpose: &str) -> TestNamespace {
     let namespace = TestNamespace::create(&cluster.client, purpose).await;
     let ours = Api::<ConfigMap>::namespaced(cluster.client.clone(), "alcazar-system");
     let bundle = ours.get("alcazar-ca").await.expect("the operator should publish its CA");
@@ -59,7 +59,7 @@ pub async fn namespace(cluster: &Cluster, purpose: &str) -> TestNamespace {
 }
 
 /// A served model named `name` in a namespace of its own.
-pub async fn served(cluster: &Cluster, purpose: &str, name: &str, spec: &str) -> TestNamespace {
+pub(crate) async fn served(cluster: &Cluster, purpose: &str, name: &str, spec: &str) -> TestNamespace {
     let namespace = namespace(cluster, purpose).await;
     apply_yaml(&cluster.client, &namespace.name, &deployment(name, spec)).await;
     wait_condition(&deployments(&namespace), name, "Ready", "True", LONG).await;
@@ -67,7 +67,7 @@ pub async fn served(cluster: &Cluster, purpose: &str, name: &str, spec: &str) ->
 }
 
 /// Asks `name` through its Service from a pod of the same namespace; a GET when `body` is empty.
-pub async fn ask(namespace: &TestNamespace, pod: &str, name: &str, route: &str, body: &str) -> Outcome {
+pub(crate) async fn ask(namespace: &TestNamespace, pod: &str, name: &str, route: &str, body: &str) -> Outcome {
     let url = format!("https://{name}.{}.svc{route}", namespace.name);
     let mut args = vec!["get", &url, "--ca", "/ca/ca.crt", "--timeout", "80s"];
     if !body.is_empty() {

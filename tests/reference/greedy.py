@@ -22,6 +22,9 @@ PROMPTS = [
     "The quick brown fox",
     "def fibonacci(n):\n    ",
     "1, 2, 3, 4, 5,",
+    "Tokyo (東京) is the capital of Japan, München is a city in Germany, and Kraków is a city in",
+    # Longer than several blocks of the cache.
+    "".join(f"Section {n}: the tenant shall pay {n * 37} EUR on day {n} of each month.\n" for n in range(1, 15)) + "Section 15:",
 ]
 
 
@@ -77,4 +80,5 @@ def main():
     settle("runtime/models/testdata/smollm2-greedy.json", cases)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -35,6 +35,9 @@ impl Cluster {
 }
 
 /// A path below the root of the repository.
+///
+/// # Panics
+/// When this crate does not lie in a folder of the repository.
 #[must_use]
 pub fn repo(path: impl AsRef<Path>) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ should have a parent").join(path)

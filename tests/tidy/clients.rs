@@ -41,10 +41,9 @@ fn names_a_client(source: &Source) -> Vec<String> {
     // `Api<`, `Api::`, `Client` as words; `ctx.client` as the way around.
     let hits = ["Api<", "Api::", "Client", ".client"].into_iter().flat_map(|word| {
         code.match_indices(word).filter(move |(at, _)| {
-            let before = code[..*at].chars().next_back();
-            let after = code[at + word.len()..].chars().next();
-            let ends = word.ends_with(['<', ':']) || !after.is_some_and(|next| next.is_alphanumeric() || next == '_');
-            ends && !before.is_some_and(|before| before.is_alphanumeric() || before == '_') || word == ".client" && ends
+            let apart = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && c != '_');
+            let begins = word.starts_with('.') || apart(code[..*at].chars().next_back());
+            begins && (word.ends_with(['<', ':']) || apart(code[at + word.len()..].chars().next()))
         })
     });
     hits.map(|(at, word)| {
