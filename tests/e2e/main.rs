@@ -1,5 +1,6 @@
 //! Tests on a real node: the images, the chart, real pods, volumes, packets and tokens.
 //! Run by `make e2e`, which brings the cluster, the operator by its chart, and the mirror of the model hub.
+#![forbid(unsafe_code)]
 
 mod deletion;
 mod demo;
