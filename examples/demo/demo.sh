@@ -44,7 +44,7 @@ show_progress() {
     now="$now $(kubectl -n "$NS" get llmm "$NAME" -o jsonpath='{.status.progress.doneBytes}/{.status.progress.totalBytes} bytes' 2>/dev/null || true)"
     [ "$now" = "$last" ] || printf '  %3d s  %s\n' $((SECONDS - started)) "$now"
     last=$now
-    case $now in *"Ready=True"*) return 0 ;; esac
+    case " $now" in *" Ready=True("*) return 0 ;; esac
     sleep 0.5
   done
   echo "not ready after 5 minutes; what the cluster says:" >&2
@@ -63,7 +63,7 @@ deltas() {
 }
 
 ask() {
-  local body ca=target/demo-ca.crt
+  local body ca=target/demo-ca.crt stream=target/demo-answer.txt
   body=$(printf '{"model":"%s","stream":true,"temperature":0,"max_tokens":64,"messages":[{"role":"user","content":"%s"}]}' "$NAME" "$QUESTION")
   kubectl -n alcazar-system get configmap alcazar-ca -o jsonpath='{.data.ca\.crt}' > "$ca"
   if [ "${CLUSTER:-}" = current ]; then
@@ -71,15 +71,16 @@ ask() {
     local forward=$!
     for _ in $(seq 50); do (: > /dev/tcp/127.0.0.1/18443) 2>/dev/null && break; sleep 0.1; done
     curl -sN --cacert "$ca" --resolve "$NAME.$NS.svc:18443:127.0.0.1" "https://$NAME.$NS.svc:18443/v1/chat/completions" \
-      -H 'content-type: application/json' -d "$body" | deltas
+      -H 'content-type: application/json' -d "$body" | tee "$stream" | deltas
     kill "$forward"
   else
     kubectl -n "$NS" create configmap alcazar-ca --from-file=ca.crt="$ca" --dry-run=client -o yaml | kubectl apply -f - >/dev/null
     kubectl -n "$NS" delete pod ask --ignore-not-found --wait >/dev/null
     BODY=$body envsubst_body < examples/demo/ask.yaml | kubectl apply -f - >/dev/null
     wait_started ask
-    kubectl -n "$NS" logs -f ask | deltas
+    kubectl -n "$NS" logs -f ask | tee "$stream" | deltas
   fi
+  grep -q '^data: \[DONE\]' "$stream" || { echo "the answer did not end as it should; what came instead:" >&2; cat "$stream" >&2; return 1; }
 }
 
 # A container's log can be read once it has started, even if it has ended since.

@@ -91,7 +91,7 @@ async fn at_once_and_when_stalled() {
     nothing_left_but(&namespace, &[]).await;
     let missing = deployment("assistant", "").replace("HuggingFaceTB/SmolLM2-135M-Instruct", "nobody/nothing");
     apply_yaml(&cluster.client, &namespace.name, &missing).await;
-    wait_reason(&models(&namespace), "assistant", "Stalled", ("True", "SourceNotFound"), LONG).await;
+    wait_reason(&models(&namespace), "assistant", "Stalled", ("True", "SourceUnauthorized"), LONG).await;
     delete_deployment(&namespace).await;
     nothing_left_but(&namespace, &[]).await;
     namespace.close().await;

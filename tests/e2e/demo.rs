@@ -30,7 +30,7 @@ async fn a_question_is_answered_through_the_service() {
     let cluster = Cluster::connect().await;
     let namespace = served(&cluster, "answer", "assistant", "").await;
     let body = r#"{"model":"assistant","stream":true,"temperature":0,"max_tokens":32,
-        "messages":[{"role":"user","content":"What is the capital of France?"}]}"#;
+        "messages":[{"role":"user","content":"What is the capital of France? Answer in one sentence."}]}"#;
     let outcome = ask(&namespace, "ask", "assistant", "/v1/chat/completions", body).await;
     assert_eq!(outcome.code, 0, "{}", outcome.output);
     assert!(streamed_text(&outcome.output).contains("Paris"), "{}", outcome.output);

@@ -37,7 +37,8 @@ async fn a_source_that_refuses() {
     let namespace = namespace(&cluster, "refusing").await;
     stalls(&namespace, "gated", "faults/gated", "SourceUnauthorized", &["tokenSecretName"]).await;
     stalls(&namespace, "forbidden", "faults/forbidden", "SourceForbidden", &[]).await;
-    stalls(&namespace, "missing", "nobody/nothing", "SourceNotFound", &["nobody/nothing"]).await;
+    // A hub does not tell strangers whether a repository exists.
+    stalls(&namespace, "missing", "nobody/nothing", "SourceUnauthorized", &["does not exist"]).await;
     namespace.close().await;
 }
 

@@ -9,8 +9,11 @@ use alcazar_tests::{
 use crate::scenario::{namespace, served};
 
 /// Labels that make a pod fall under the model pods' policy, as a taken-over model pod would.
-const AS_MODEL_POD: [(&str, &str); 2] =
-    [("alcazar.dev/deployment", "assistant"), ("app.kubernetes.io/component", "model-server")];
+const AS_MODEL_POD: [(&str, &str); 3] = [
+    ("alcazar.dev/deployment", "assistant"),
+    ("app.kubernetes.io/component", "model-server"),
+    ("app.kubernetes.io/name", "alcazar-runtime"),
+];
 
 async fn address(namespace: &TestNamespace) -> String {
     let services = namespace.api::<k8s_openapi::api::core::v1::Service>();

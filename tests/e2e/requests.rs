@@ -10,7 +10,7 @@ async fn bad_requests_say_what_is_wrong() {
     let namespace = served(&cluster, "requests", "assistant", "  runtime: {contextLength: 512}").await;
     let long = "word ".repeat(2000);
     let cases = [
-        ("json", r#"{"model":"#.to_owned(), "invalid JSON"),
+        ("json", r#"{"model":"#.to_owned(), "invalid_json"),
         ("model", r#"{"model":"other","messages":[{"role":"user","content":"x"}]}"#.to_owned(), "model"),
         (
             "cold",

@@ -12,6 +12,8 @@ down() { tests/cluster/down.sh; }
 
 mkdir -p target
 examples/demo/demo.sh 2>&1 | tee target/demo.log
+# It has shown what it should; the tests need its core.
+kubectl delete --wait -f examples/assistant.yaml
 
 # A volume of 32 MiB for the test of a full one: local-path volumes do not enforce their size, a tmpfs does.
 if ! mountpoint -q "$TINY"; then

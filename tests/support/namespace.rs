@@ -12,9 +12,14 @@ use kube::{
     core::NamespaceResourceScope,
 };
 
-use crate::wait::{LONG, wait_for};
+use crate::{
+    cluster::repo,
+    wait::{LONG, wait_for},
+};
 
 /// Lives as long as the test; call [`TestNamespace::close`] at its end to wait until all is gone.
+/// After a failure it is deleted too, without waiting: its pods would take the node's cores from the tests that follow.
+/// `ALCAZAR_KEEP=1` leaves it for a look.
 pub struct TestNamespace {
     /// As administrator.
     pub client: Client,
@@ -66,5 +71,21 @@ impl TestNamespace {
             Err(error) => Err(error.to_string()),
         })
         .await;
+    }
+}
+
+impl Drop for TestNamespace {
+    fn drop(&mut self) {
+        #[expect(clippy::disallowed_methods, reason = "settings of the test tiers")]
+        let (kubeconfig, keep) = (std::env::var_os("ALCAZAR_KUBECONFIG"), std::env::var_os("ALCAZAR_KEEP"));
+        if !std::thread::panicking() || keep.is_some() {
+            return;
+        }
+        // A process, since the runtime of the failed test does no more work.
+        let _ = std::process::Command::new(repo("target/cluster-bin/kubectl"))
+            .arg("--kubeconfig")
+            .arg(kubeconfig.unwrap_or_default())
+            .args(["delete", "namespace", "--wait=false", &self.name])
+            .output();
     }
 }

@@ -3,6 +3,7 @@
 mod attention;
 mod cache;
 mod elementwise;
+pub(crate) mod offsets;
 mod parallel;
 mod simd;
 

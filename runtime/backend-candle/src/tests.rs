@@ -137,6 +137,16 @@ fn every_weight_type_multiplies_as_its_dequantised_self() {
     }
 }
 
+/// The other test takes the rows of the table for the truth; Q4_1 is not kept as it is in the file.
+#[test]
+fn rows_of_q4_1_are_those_of_the_file() {
+    let source = tensor(200, 96, 5);
+    let expected = QTensor::quantize(&source, GgmlDType::Q4_1).unwrap().dequantize(&Device::Cpu).unwrap();
+    let matrix = HOST.matrix(&quantised(WeightType::Q4_1, GgmlDType::Q4_1, &[200, 96])).unwrap();
+    let all: Vec<TokenId> = (0..200).map(TokenId).collect();
+    assert!(difference(&HOST.embedding(&matrix, &all).unwrap(), &expected) < 1e-6);
+}
+
 const SPEC: AttentionSpec = AttentionSpec { layer: 1, n_heads: 6, n_kv_heads: 2, head_dim: 20, scale: 0.2 };
 
 fn cache_spec() -> CacheSpec {

@@ -8,7 +8,11 @@ use candle_core::{
     quantized::{GgmlDType, QMatMul, QStorage, QTensor},
 };
 
-use crate::{backend::device_error, threads::pool};
+use crate::{
+    backend::device_error,
+    host::offsets::{self, Offsets},
+    threads::pool,
+};
 
 /// Fewest rows of a shard: below, handing it out costs more than it gains. A multiple of what kernels take together.
 const SHARD_ROWS: usize = 64;
@@ -18,11 +22,19 @@ const N_SHARDS: usize = 32;
 /// A weight matrix, quantised or not; on a CPU cut into stretches of rows, which the threads share.
 #[derive(Debug)]
 pub struct Matrix {
-    shards: Vec<QMatMul>,
+    shards: Vec<Shard>,
     /// Rows of each shard but the last.
     shard_rows: usize,
     pub(crate) n_out: usize,
     pub(crate) n_in: usize,
+}
+
+/// A stretch of rows.
+#[derive(Debug)]
+struct Shard {
+    product: QMatMul,
+    /// What the product lacks, where the rows are of another type than the file's.
+    offsets: Option<Offsets>,
 }
 
 /// A gain or a bias.
@@ -44,8 +56,7 @@ impl Matrix {
         let row_bytes = raw.data.len() / n_out.max(1);
         let shards = raw.data.chunks((shard_rows * row_bytes).max(1)).map(|data| {
             let shape = [data.len() / row_bytes.max(1), n_in];
-            let tensor = to_device(raw.weight_type, &shape, data, device);
-            tensor.and_then(QMatMul::from_qtensor).map_err(|error| device_error("load", &raw.name, error))
+            Shard::new(raw.weight_type, &shape, data, device).map_err(|error| device_error("load", &raw.name, error))
         });
         Ok(Self { shards: shards.collect::<Result<_, _>>()?, shard_rows, n_out, n_in })
     }
@@ -55,11 +66,16 @@ impl Matrix {
     /// # Shapes
     /// - x: `[rows, in]`; output: `[rows, out]`
     pub(crate) fn multiply(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        // The same for all shards.
+        let sums = match self.shards.first() {
+            Some(Shard { offsets: Some(_), .. }) => offsets::block_sums(x)?,
+            _ => Vec::new(),
+        };
         if let [one] = self.shards.as_slice() {
-            return one.forward(x);
+            return one.multiply(x, &sums);
         }
         let parts = pool().map(self.shards.len(), |nth| match self.shards.get(nth) {
-            Some(shard) => shard.forward(x),
+            Some(shard) => shard.multiply(x, &sums),
             None => candle_core::bail!("there is no shard {nth}"),
         });
         Tensor::cat(&parts.into_iter().collect::<candle_core::Result<Vec<_>>>()?, 1)
@@ -67,18 +83,48 @@ impl Matrix {
 
     /// Some rows, as numbers: `[ids, in]`.
     pub(crate) fn lookup(&self, ids: &[u32], device: &Device) -> candle_core::Result<Tensor> {
-        if let [one] = self.shards.as_slice() {
-            return one.embedding(&Tensor::new(ids, device)?);
+        if let [Shard { product, offsets: None }] = self.shards.as_slice() {
+            return product.embedding(&Tensor::new(ids, device)?);
         }
         let rows = ids.iter().map(|id| {
             let at = *id as usize;
             let Some(shard) = self.shards.get(at / self.shard_rows) else {
                 candle_core::bail!("there is no row {id} of {}", self.n_out)
             };
-            let within = u32::try_from(at % self.shard_rows)?;
-            shard.embedding(&Tensor::new(&[within], device)?)
+            shard.row(at % self.shard_rows, device)
         });
         Tensor::cat(&rows.collect::<candle_core::Result<Vec<_>>>()?, 0)
+    }
+}
+
+impl Shard {
+    fn new(weight_type: WeightType, shape: &[usize; 2], data: &[u8], device: &Device) -> candle_core::Result<Self> {
+        let (tensor, offsets) = match (weight_type, device) {
+            (WeightType::Q4_1, Device::Cpu) => {
+                let (data, offsets) = offsets::split(data, shape[1]);
+                (to_device(WeightType::Q4_0, shape, &data, device)?, Some(offsets))
+            }
+            _ => (to_device(weight_type, shape, data, device)?, None),
+        };
+        Ok(Self { product: QMatMul::from_qtensor(tensor)?, offsets })
+    }
+
+    /// `x · wᵀ`; `sums` are those of the blocks of `x` where there are offsets.
+    fn multiply(&self, x: &Tensor, sums: &[f32]) -> candle_core::Result<Tensor> {
+        let y = self.product.forward(x)?;
+        match &self.offsets {
+            Some(offsets) => offsets.add_products(&y, sums),
+            None => Ok(y),
+        }
+    }
+
+    /// Row `nth` as numbers: `[1, in]`.
+    fn row(&self, nth: usize, device: &Device) -> candle_core::Result<Tensor> {
+        let row = self.product.embedding(&Tensor::new(&[u32::try_from(nth)?], device)?)?;
+        match &self.offsets {
+            Some(offsets) => offsets.add_row(&row, nth),
+            None => Ok(row),
+        }
     }
 }
 

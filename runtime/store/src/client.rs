@@ -171,8 +171,8 @@ impl Client {
                 with: match self.credentials {
                     Some(_) => "to the credentials it was given; renew the token in the Secret",
                     None => {
-                        "and no credentials were given; name a Secret with a token (a hub also answers so for a \
-                         repository that does not exist)"
+                        "and no credentials were given; name a Secret with a token in tokenSecretName (of an http source: \
+                         authSecretName); a hub also answers so for a repository that does not exist"
                     }
                 },
             }),
