@@ -19,7 +19,7 @@ demo: ## a cluster, the operator, a model, an answer (CLUSTER=current: on the cl
 	@examples/demo/demo.sh
 
 # Not in it yet, because they have not been seen green together: lint, check-generated, test-house, e2e.
-test: test-unit test-api ## everything CI runs
+test: test-unit test-model test-api ## everything CI runs
 
 lint: ## formatting, clippy, and what else can be judged without running
 	cargo fmt --all --check
@@ -33,6 +33,9 @@ test-unit: ## tests of the crates, without cluster and network
 test-house: cluster-bin ## house rules, the chart as helm renders it, transfer faults, the rig's own tests
 	cargo test --workspace --test tidy --test chart --test fetch
 	tests/cluster/test.sh
+
+test-model: ## the real SmolLM2 against llama.cpp's answers (fetches the model once)
+	ALCAZAR_SMOLLM2=$$(tests/reference/model.sh) cargo test --workspace --test smollm2
 
 test-api: cluster-bin ## tests on a real API server, without a node
 	tests/api/run.sh
@@ -64,4 +67,4 @@ bench-operator: cluster-bin ## what the control plane costs: target/bench/operat
 clean: cluster-down ## stops the cluster and removes target/
 	rm -rf target
 
-.PHONY: help demo test lint test-unit test-house test-api e2e cluster-bin cluster-up cluster-down images generate check-generated bench-operator clean
+.PHONY: help demo test lint test-unit test-house test-model test-api e2e cluster-bin cluster-up cluster-down images generate check-generated bench-operator clean

@@ -85,7 +85,7 @@ impl TestNamespace {
         let ours = ListParams::default().labels("app.kubernetes.io/managed-by=alcazar");
         wait_for("the pods to be gone", LONG, async || {
             let pods = self.api::<Pod>().list(&ours).await.map_err(|error| error.to_string())?;
-            let left: Vec<_> = pods.items.iter().map(|pod| pod.name_any()).collect();
+            let left: Vec<_> = pods.items.iter().map(ResourceExt::name_any).collect();
             if left.is_empty() { Ok(()) } else { Err(left.join(", ")) }
         })
         .await;
@@ -94,7 +94,6 @@ impl TestNamespace {
 
 impl Drop for TestNamespace {
     fn drop(&mut self) {
-        #[expect(clippy::disallowed_methods, reason = "settings of the test tiers")]
         let (kubeconfig, keep) = (std::env::var_os("ALCAZAR_KUBECONFIG"), std::env::var_os("ALCAZAR_KEEP"));
         if !std::thread::panicking() || keep.is_some() {
             return;

