@@ -38,14 +38,13 @@ cluster_embedded() {
 }
 
 show_progress() {
-  local last='' now
-  for _ in $(seq 600); do
-    now=$(kubectl -n "$NS" get llmd "$NAME" -o jsonpath='{range .status.conditions[*]}{.type}={.status}({.reason}) {end}' 2>/dev/null || true)
-    now="$now $(kubectl -n "$NS" get llmm "$NAME" -o jsonpath='{.status.progress.doneBytes}/{.status.progress.totalBytes} bytes' 2>/dev/null || true)"
-    [ "$now" = "$last" ] || printf '  %3d s  %s\n' $((SECONDS - started)) "$now"
+  local last='' now ready='{.status.conditions[?(@.type=="Ready")].'
+  for _ in $(seq 1000); do
+    now=$(kubectl -n "$NS" get llmd "$NAME" -o jsonpath="${ready}status} ${ready}reason}: ${ready}message}" 2>/dev/null || true)
+    [ "$now" = "$last" ] || printf '  %3d s  %s\n' $((SECONDS - started)) "${now#* }"
     last=$now
-    case " $now" in *" Ready=True("*) return 0 ;; esac
-    sleep 0.5
+    case $now in "True "*) return 0 ;; esac
+    sleep 0.2
   done
   echo "not ready after 5 minutes; what the cluster says:" >&2
   kubectl -n "$NS" describe llmd,llmm >&2

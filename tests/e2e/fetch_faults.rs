@@ -3,11 +3,11 @@
 use alcazar_tests::{
     Cluster, TestNamespace,
     apply::apply_yaml,
-    kinds::{models, wait_reason},
+    kinds::{models, wait_condition, wait_reason},
     wait::LONG,
 };
 
-use crate::scenario::{model, namespace};
+use crate::scenario::{REVISION, model, namespace};
 
 /// The model of `repo` must end `Stalled` for `reason`, with a message that holds `told`.
 async fn stalls(namespace: &TestNamespace, name: &str, repo: &str, reason: &str, told: &[&str]) {
@@ -39,6 +39,42 @@ async fn a_source_that_refuses() {
     stalls(&namespace, "forbidden", "faults/forbidden", "SourceForbidden", &[]).await;
     // A hub does not tell strangers whether a repository exists.
     stalls(&namespace, "missing", "nobody/nothing", "SourceUnauthorized", &["does not exist"]).await;
+    namespace.close().await;
+}
+
+#[tokio::test]
+async fn bytes_that_are_not_the_promised_ones() {
+    let cluster = Cluster::connect().await;
+    let namespace = namespace(&cluster, "promised").await;
+    // One byte differs from what the hub's own listing says.
+    stalls(&namespace, "flipped", "faults/wrong-digest", "DigestMismatch", &["model.gguf"]).await;
+    // A redirect to where no source may lead, although the first host is allowed.
+    stalls(&namespace, "lured", "faults/metadata-redirect", "SourceNotAllowed", &["169.254.169.254"]).await;
+    // A file with a sha256 of its own.
+    let wrong = "0".repeat(64);
+    let source = format!(
+        "http: {{files: [{{url: 'http://hub.hub.svc/files/faults/tiny-llama/{REVISION}/model.gguf', sha256: '{wrong}', \
+         path: model.gguf}}]}}"
+    );
+    let text = model("hashed", "x/y", "");
+    let (before, _) = text.split_once("huggingFace:").expect("the model should have a source");
+    apply_yaml(&namespace.client, &namespace.name, &format!("{before}{source}\n")).await;
+    let message = wait_reason(&models(&namespace), "hashed", "Stalled", ("True", "DigestMismatch"), LONG).await;
+    assert!(message.contains(&wrong) && message.contains("model.gguf"), "both digests should be named: {message}");
+    namespace.close().await;
+}
+
+/// A source that stumbles is tried again, and goes on where it broke off.
+#[tokio::test]
+async fn a_source_that_stumbles_is_good_enough() {
+    let cluster = Cluster::connect().await;
+    let namespace = namespace(&cluster, "stumbles").await;
+    for (name, repo) in [("flaky", "faults/flaky"), ("resumable", "faults/resumable")] {
+        apply_yaml(&namespace.client, &namespace.name, &model(name, repo, "")).await;
+    }
+    for name in ["flaky", "resumable"] {
+        wait_condition(&models(&namespace), name, "Ready", "True", LONG).await;
+    }
     namespace.close().await;
 }
 

@@ -20,12 +20,12 @@ async fn a_missing_storage_class_is_named() {
     namespace.close().await;
 }
 
-/// `tests/e2e/run.sh` made StorageClass `tiny` with a volume of 32 MiB: the model of 98 MB does not fit.
+/// Volumes of class `local-path-limited` are exactly as large as asked for: the model of 98 MB does not fit.
 #[tokio::test]
 async fn a_full_volume_is_told_with_its_size() {
     let cluster = Cluster::connect().await;
     let namespace = namespace(&cluster, "full").await;
-    let text = model("m", REPO, "").replace("{size: 1Gi}", "{size: 32Mi, storageClassName: tiny}");
+    let text = model("m", REPO, "").replace("{size: 1Gi}", "{size: 32Mi, storageClassName: local-path-limited}");
     apply_yaml(&cluster.client, &namespace.name, &text).await;
     let message = wait_reason(&models(&namespace), "m", "Stalled", ("True", "VolumeFull"), LONG).await;
     assert!(message.contains("storage.size"), "the mend should be named: {message}");
