@@ -56,7 +56,9 @@ impl Offsets {
         let mut values = row.flatten_all()?.to_vec1::<f32>()?;
         let offsets = self.values.chunks_exact(self.n_blocks).nth(nth).unwrap_or_default();
         for (block, offset) in values.chunks_mut(QK4_1).zip(offsets) {
-            block.iter_mut().for_each(|value| *value += offset);
+            for value in block {
+                *value += offset;
+            }
         }
         Tensor::from_vec(values, row.shape(), row.device())
     }
