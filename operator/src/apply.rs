@@ -1,33 +1,32 @@
 //! Brings built objects to the cluster, and only when they differ from what is there. Client required.
 //!
-//! Server-side apply with one field manager. In the steady state this makes no call at all. An object of the same name that
-//! is not ours is never touched. What is no longer wanted is deleted last, and only after everything wanted is in place.
+//! Server-side apply with one field manager. In the steady state this makes no call at all, and one for a new object. An
+//! object of the same name that is not ours is never touched. What is no longer wanted is deleted last, and only after everything wanted is in place.
 
-use std::{collections::BTreeSet, marker::PhantomData};
+use std::{collections::BTreeSet, marker::PhantomData, sync::Arc};
 
 use futures::future::join_all;
-use k8s_openapi::api::core::v1::Secret;
-use kube::{
-    Api,
-    api::{ObjectMeta, Patch, PatchParams},
-};
+use kube::api::ObjectMeta;
 use serde_json::Value;
-use tracing::warn;
 
 use crate::{
     children::{ATTEMPT, Applied, Owner, Prepared, Resources},
     compare,
-    context::{Context, FIELD_MANAGER},
+    context::Context,
     lookup,
-    store::{Cached, Key, Kind, WatchedObject, Wrote},
+    store::{Cached, Key, Kind},
+    telemetry::api_errors::Fault,
 };
 
 mod error;
 mod orphans;
 mod ownership;
+mod secrets;
+mod write;
 
 pub use error::Error;
 use ownership::Ownership;
+use write::{Onto, force, merge};
 
 /// How the spec of a kind changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +56,7 @@ pub async fn apply(ctx: &Context, owner: &Owner, resources: Resources<Prepared>)
     let (models, service_accounts, secrets, claims, network_policies, services, disruption_budgets) = tokio::join!(
         all(ctx, owner, models, Spec::Follows),
         all(ctx, owner, service_accounts, Spec::Follows),
-        all_secrets(ctx, owner, secrets),
+        secrets::all(ctx, owner, secrets),
         all(ctx, owner, claims, Spec::Follows),
         all(ctx, owner, network_policies, Spec::Follows),
         all(ctx, owner, services, Spec::Follows),
@@ -115,22 +114,22 @@ async fn all<K: Kind>(ctx: &Context, owner: &Owner, desired: Vec<K>, spec: Spec)
 async fn bring<K: Kind>(ctx: &Context, owner: &Owner, desired: &K, spec: Spec) -> Result<K, Error> {
     let at = Place::of::<K>(desired.meta());
     let desired = render(desired, &at)?;
-    // Absence from the store is no licence to write: it may have lost our label, or be somebody else's.
-    let live = lookup::find_new::<K>(ctx, &at.key).await.map_err(|source| at.failed("look up", source))?;
-    if let Some(live) = live {
-        let found = live.value().map_err(|source| at.unreadable(source))?;
-        ownership::of_object(&found, live.is_terminating(), owner).check(&at)?;
-        if live.is_terminating() || !differs(&desired, &found, spec) || is_settled::<K>(ctx, &at, &desired, &found) {
-            return live.parse().map_err(|source| at.unreadable(source));
-        }
-        if spec == Spec::Once {
-            return renew(ctx, &desired, &found, &live, &at).await;
-        }
-        if let Some(patched) = clean(ctx, &at, &desired, &found).await? {
-            return Ok(patched);
-        }
+    let live = match K::store(&ctx.stores).get(&at.key) {
+        Some(live) => live,
+        None => match make::<K>(ctx, &at, &desired).await? {
+            Made::New(object) => return Ok(object),
+            Made::Exists(live) => live,
+        },
+    };
+    let found = live.value().map_err(|source| at.unreadable(source))?;
+    ownership::of_object(&found, live.is_terminating(), owner).check(&at)?;
+    if live.is_terminating() || !differs(&desired, &found, spec) || is_settled::<K>(ctx, &at, &desired, &found) {
+        return live.parse().map_err(|source| at.unreadable(source));
     }
-    force(ctx, &at, &desired).await
+    match spec {
+        Spec::Once => renew(ctx, &desired, &found, &live, &at).await,
+        Spec::Follows => mend(ctx, &desired, &found, &live, &at).await,
+    }
 }
 
 fn render<K: Kind>(desired: &K, at: &Place) -> Result<Value, Error> {
@@ -154,11 +153,58 @@ fn is_settled<K: Kind>(ctx: &Context, at: &Place, desired: &Value, found: &Value
     K::store(&ctx.stores).is_settled(&at.key, &compare::fingerprint(desired, found))
 }
 
-/// Takes out what others put in and an apply would leave there. The answer, if nothing is left to apply.
-async fn clean<K: Kind>(ctx: &Context, at: &Place, desired: &Value, found: &Value) -> Result<Option<K>, Error> {
-    let Some(surplus) = compare::surplus(desired, found) else { return Ok(None) };
-    let (patched, answer) = patch::<K>(ctx, at, &Patch::Merge(surplus), PatchParams::default(), desired).await?;
-    Ok(compare::difference(desired, &answer).is_none().then_some(patched))
+enum Made<K> {
+    /// It is there now.
+    New(K),
+    /// Something of that name was there before.
+    Exists(Arc<Cached<K>>),
+}
+
+/// One call for an object that most likely does not exist. Absence from the store is no licence to write: the object may
+/// have lost our label, or be somebody else's. So the apply carries a version that no object has: it makes a new object or
+/// is refused, and whose the object is, is judged by who called.
+async fn make<K: Kind>(ctx: &Context, at: &Place, desired: &Value) -> Result<Made<K>, Error> {
+    match force(ctx, at, desired, Onto::Nothing).await {
+        Ok(object) => Ok(Made::New(object)),
+        Err(refused) if refused.fault() == Some(Fault::Conflict) => {
+            match lookup::get::<K>(ctx, &at.key).await.map_err(|source| at.failed("look up", source))? {
+                Some(live) => Ok(Made::Exists(live)),
+                // Deleted between the two calls: the next pass makes it.
+                None => Err(refused),
+            }
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Brings an object of ours back to what it is to be.
+async fn mend<K: Kind>(
+    ctx: &Context,
+    desired: &Value,
+    found: &Value,
+    live: &Cached<K>,
+    at: &Place,
+) -> Result<K, Error> {
+    let onto = Onto::Object(live.uid());
+    if let Some(surplus) = compare::surplus(desired, found) {
+        // What others put in and an apply would leave there.
+        let (patched, answer) = merge::<K>(ctx, at, surplus, onto).await?;
+        if compare::difference(desired, &answer).is_none() {
+            return Ok(patched);
+        }
+    }
+    match force(ctx, at, desired, onto).await {
+        // Merged with what others put in, it makes no valid object: ours as a whole first.
+        Err(refused) if refused.fault() == Some(Fault::Invalid) => {
+            let whole = serde_json::json!({ "spec": desired["spec"] });
+            let (patched, answer) = merge::<K>(ctx, at, whole, onto).await?;
+            if compare::difference(desired, &answer).is_none() {
+                return Ok(patched);
+            }
+            force(ctx, at, desired, onto).await
+        }
+        done => done,
+    }
 }
 
 /// The hash is over the spec too, which a newer operator may write otherwise: no reason to touch what was written once.
@@ -181,61 +227,13 @@ async fn renew<K: Kind>(
     let attempt = |value: &Value| value["metadata"]["annotations"].get(ATTEMPT).cloned();
     if attempt(desired) == attempt(found) {
         let mended = serde_json::json!({ "metadata": without_hash(desired)["metadata"] });
-        return patch(ctx, at, &Patch::Merge(mended), PatchParams::default(), &Value::Null)
-            .await
-            .map(|(object, _)| object);
+        let merged = merge(ctx, at, mended, Onto::Object(live.uid())).await;
+        return merged.map(|(object, _)| object);
     }
     if !orphans::delete::<K>(ctx, at, live).await? {
         return Ownership::Leaving.check(at).and_then(|()| live.parse().map_err(|source| at.unreadable(source)));
     }
-    force(ctx, at, desired).await
-}
-
-async fn force<K: Kind>(ctx: &Context, at: &Place, desired: &Value) -> Result<K, Error> {
-    let params = PatchParams::apply(FIELD_MANAGER).force();
-    patch(ctx, at, &Patch::Apply(desired.clone()), params, desired).await.map(|(object, _)| object)
-}
-
-/// One write; the answer goes into the store. What still differs from `desired` afterwards is not tried again.
-async fn patch<K: Kind>(
-    ctx: &Context,
-    at: &Place,
-    body: &Patch<Value>,
-    params: PatchParams,
-    desired: &Value,
-) -> Result<(K, Value), Error> {
-    let api: Api<WatchedObject<K>> = Api::namespaced(ctx.client.clone(), &at.key.namespace);
-    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..params };
-    let answer = api.patch(&at.key.name, &params, body).await.map_err(|source| at.failed("apply", source))?;
-    let object = answer.parse().map_err(|source| at.unreadable(source))?;
-    let value = answer.value().map_err(|source| at.unreadable(source))?;
-    if let Some(path) = compare::difference(desired, &value) {
-        warn!(kind = at.kind, object = %at.key, path, "a write of ours did not last; something at the API server changes it");
-        K::store(&ctx.stores).settle(&at.key, compare::fingerprint(desired, &value));
-    }
-    K::store(&ctx.stores).wrote(answer, Wrote::Child);
-    Ok((object, value))
-}
-
-async fn all_secrets(ctx: &Context, owner: &Owner, desired: Vec<Secret>) -> Result<Vec<Secret>, Error> {
-    join_all(desired.iter().map(|secret| bring_secret(ctx, owner, secret))).await.into_iter().collect()
-}
-
-/// Secrets are not watched: whoever puts one among the children wants it written.
-async fn bring_secret(ctx: &Context, owner: &Owner, desired: &Secret) -> Result<Secret, Error> {
-    let at = Place::of::<Secret>(&desired.metadata);
-    let found = ctx.secrets.get(&at.key).await.map_err(|failure| at.failed("look up", *failure.source))?;
-    if let Some(found) = found {
-        ownership::of_secret(&found, owner).check(&at)?;
-    }
-    let mut body = serde_json::to_value(desired).map_err(|source| at.unreadable(source.into()))?;
-    compare::stamp(&mut body);
-    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &at.key.namespace);
-    let params = PatchParams::apply(FIELD_MANAGER).force();
-    let applied =
-        api.patch(&at.key.name, &params, &Patch::Apply(body)).await.map_err(|source| at.failed("apply", source))?;
-    ctx.secrets.remember(&at.key, Some(std::sync::Arc::new(applied.metadata.clone().into())));
-    Ok(applied)
+    force(ctx, at, desired, Onto::Nothing).await
 }
 
 /// Kind and name, for errors and calls.

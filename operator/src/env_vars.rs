@@ -4,6 +4,8 @@
 pub const POD_NAMESPACE: &str = "POD_NAMESPACE";
 /// Name of the operator's pod (downward API); it names the holder of the Lease and the reporter of Events.
 pub const POD_NAME: &str = "POD_NAME";
+/// Uid of the operator's pod (downward API); a container that starts anew in it takes the Lease over at once.
+pub const POD_UID: &str = "POD_UID";
 /// Log filter in the syntax of `tracing`, for example `info,alcazar_operator=debug`.
 pub const LOG: &str = "ALCAZAR_LOG";
 /// Address of the API server as pods see it (set by the kubelet); what model pods must not reach.

@@ -1,7 +1,12 @@
 //! Leader election by one Lease: a pure decision, and the IO around it.
 //!
 //! Two replicas may overlap for a moment (clocks, pauses), so writes are safe without it; the Lease keeps them from working
-//! against each other. A leader that cannot renew stops before the Lease runs out for the others.
+//! against each other. A leader that cannot renew stops before the Lease runs out for the others. The times are those that
+//! Kubernetes' own controllers use: an API server under load answers late, and to lose the Lease then adds to the load.
+//!
+//! What a crash would cost in time, the pod's uid saves: a container that starts takes the Lease of the one before it in the
+//! same pod at once. That one has ended, since a pod stays on its node and the kubelet starts a container only after the last
+//! one is gone. A name alone would not do: a lost node may still run a pod whose name is in use again.
 
 use std::time::{Duration, Instant};
 
@@ -23,13 +28,13 @@ mod tests;
 /// Name of the Lease in the operator's namespace.
 pub const NAME: &str = "alcazar-operator";
 /// A holder that has not renewed for this long has lost it.
-pub const DURATION: Duration = Duration::from_secs(6);
+pub const DURATION: Duration = Duration::from_secs(15);
 /// How often the holder renews and the others look.
 pub const PERIOD: Duration = Duration::from_secs(2);
 /// A holder that could not renew for this long stops leading: before the others may begin.
-const GIVE_UP: Duration = Duration::from_secs(5);
+const GIVE_UP: Duration = Duration::from_secs(10);
 /// One call must not take longer than this.
-const CALL: Duration = Duration::from_millis(1500);
+const CALL: Duration = Duration::from_secs(5);
 
 /// What the Lease said when it was last read, and when that was: only our own clock is compared with itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,20 +60,35 @@ pub enum Decision {
 /// Who asks for the Lease: a process, and the pod in which it is the only one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Name of the pod, where the platform tells it.
-    pub pod: Option<String>,
+    /// Name and uid of the pod, where the platform tells them.
+    pub pod: Option<Pod>,
     /// Differs between two processes of the same pod.
     pub process: String,
 }
 
+/// A pod, and which one of that name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pod {
+    /// For people.
+    pub name: String,
+    /// Differs between two pods of one name.
+    pub uid: String,
+}
+
 impl Identity {
     fn holder(&self) -> String {
-        format!("{}_{}", self.pod.as_deref().unwrap_or_default(), self.process)
+        self.pod.as_ref().map_or_else(|| format!("_{}", self.process), |pod| pod.prefix() + &self.process)
     }
 
     /// Whether an earlier process of this very pod is the holder. It has ended: a pod runs one at a time.
     fn is_successor_of(&self, holder: &str) -> bool {
-        self.pod.as_deref().is_some_and(|pod| holder.strip_prefix(pod).is_some_and(|rest| rest.starts_with('_')))
+        self.pod.as_ref().is_some_and(|pod| holder.starts_with(&pod.prefix()))
+    }
+}
+
+impl Pod {
+    fn prefix(&self) -> String {
+        format!("{}_{}_", self.name, self.uid)
     }
 }
 
@@ -112,13 +132,15 @@ pub struct Election {
     me: Identity,
     seen: Option<Seen>,
     lease: Option<Lease>,
+    /// When the last write that succeeded was begun: the others count from later on.
+    renewed: Instant,
 }
 
 impl Election {
     /// Of this process.
     #[must_use]
     pub fn new(client: Client, namespace: &str, me: Identity) -> Self {
-        Self { api: Api::namespaced(client, namespace), me, seen: None, lease: None }
+        Self { api: Api::namespaced(client, namespace), me, seen: None, lease: None, renewed: Instant::now() }
     }
 
     /// Returns once this replica leads, or `false` when stopped before.
@@ -136,17 +158,18 @@ impl Election {
 
     /// Renews until stopped (`true`) or until the Lease is lost (`false`).
     pub async fn hold(&mut self, stop: &CancellationToken) -> bool {
-        let mut renewed = Instant::now();
+        let mut pause = PERIOD;
         loop {
-            let pause = if renewed.elapsed() > PERIOD { PERIOD / 4 } else { PERIOD };
             if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
                 return true;
             }
-            if self.attempt().await {
-                renewed = Instant::now();
-            } else if self.is_taken() || renewed.elapsed() > GIVE_UP {
+            // An answer that comes after that is no use, and to wait for it would be to lead for too long.
+            let left = GIVE_UP.saturating_sub(self.renewed.elapsed());
+            let ours = tokio::time::timeout(left, self.attempt()).await.unwrap_or(false);
+            if !ours && (self.is_taken() || self.renewed.elapsed() >= GIVE_UP) {
                 return false;
             }
+            pause = if ours { PERIOD } else { PERIOD / 4 };
         }
     }
 
@@ -194,6 +217,7 @@ impl Election {
         }
         let wanted = claim(&self.me.holder(), self.lease.take(), decision, Timestamp::now());
         let params = PostParams::default();
+        let begun = Instant::now();
         let written = if wanted.metadata.resource_version.is_some() {
             // With the resourceVersion: of two that try at once, one fails.
             timed(self.api.replace(NAME, &params, &wanted)).await?
@@ -202,6 +226,7 @@ impl Election {
         };
         self.seen = Some(Seen::update(None, &written.spec.clone().unwrap_or_default(), Instant::now()));
         self.lease = Some(written);
+        self.renewed = begun;
         Ok(true)
     }
 }

@@ -8,6 +8,7 @@
 pub mod admin;
 pub mod apply;
 pub mod authority;
+mod bounds;
 pub mod children;
 pub mod compare;
 pub mod conditions;

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use kube::{Api, api::GetParams};
+use kube::Api;
 
 use crate::{
     context::Context,
@@ -16,28 +16,12 @@ use crate::{
 pub async fn find<K: Kind>(ctx: &Context, key: &Key) -> Result<Option<Arc<Cached<K>>>, kube::Error> {
     match K::store(&ctx.stores).get(key) {
         Some(cached) => Ok(Some(cached)),
-        None => get(ctx, key, &GetParams::default()).await,
+        None => get(ctx, key).await,
     }
 }
 
-/// As [`find`], for an object that most likely does not exist: then the API server's cache may say so, which costs it a
-/// fraction. That it does exist must be true now.
-pub async fn find_new<K: Kind>(ctx: &Context, key: &Key) -> Result<Option<Arc<Cached<K>>>, kube::Error> {
-    if let Some(cached) = K::store(&ctx.stores).get(key) {
-        return Ok(Some(cached));
-    }
-    match get::<K>(ctx, key, &GetParams::any()).await? {
-        Some(_) => get(ctx, key, &GetParams::default()).await,
-        None => Ok(None),
-    }
-}
-
-/// Not into the store: no watch would ever tell that it is gone.
-async fn get<K: Kind>(ctx: &Context, key: &Key, params: &GetParams) -> Result<Option<Arc<Cached<K>>>, kube::Error> {
+/// The object as the API server has it now. Not into the store: no watch would ever tell that it is gone.
+pub async fn get<K: Kind>(ctx: &Context, key: &Key) -> Result<Option<Arc<Cached<K>>>, kube::Error> {
     let api: Api<WatchedObject<K>> = Api::namespaced(ctx.client.clone(), &key.namespace);
-    match api.get_with(&key.name, params).await {
-        Ok(object) => Ok(Some(Arc::new(object.into()))),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
-        Err(failure) => Err(failure),
-    }
+    Ok(api.get_opt(&key.name).await?.map(|object| Arc::new(object.into())))
 }

@@ -15,7 +15,7 @@ use crate::{
     context::{Clock, Context, FIELD_MANAGER},
     controller::{deployment::LlmDeployments, model::LlmModels},
     env_vars,
-    lease::{Election, Identity},
+    lease::{Election, Identity, Pod},
     runner::{self, Waker},
     secrets::Secrets,
     settings::Settings,
@@ -107,11 +107,12 @@ async fn connect(settings: Settings) -> Result<(Arc<Context>, Election), Error> 
     let metrics = Metrics::new().map_err(Error::RegisterMetrics)?;
     let client = client(metrics.clone()).await?;
     let namespace = env_vars::read(env_vars::POD_NAMESPACE).unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
-    let pod = env_vars::read(env_vars::POD_NAME);
-    // A container that restarts keeps its pod's name: the process id and start tell it from the one before.
+    let name = env_vars::read(env_vars::POD_NAME);
+    let pod = name.clone().zip(env_vars::read(env_vars::POD_UID)).map(|(name, uid)| Pod { name, uid });
+    // A container that restarts keeps its pod: the process id and start tell it from the one before.
     let process = format!("{}_{}", std::process::id(), Clock::System.now().as_millisecond());
-    let election = Election::new(client.clone(), &namespace, Identity { pod: pod.clone(), process });
-    let reporter = pod.unwrap_or_else(|| FIELD_MANAGER.to_owned());
+    let election = Election::new(client.clone(), &namespace, Identity { pod, process });
+    let reporter = name.unwrap_or_else(|| FIELD_MANAGER.to_owned());
     let ctx = Context {
         recorder: Recorder::new(client.clone(), reporter, metrics.clone()),
         secrets: Secrets::new(client.clone()),

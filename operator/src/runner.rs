@@ -28,6 +28,9 @@ use turn::turn;
 const PASSES_AT_A_TIME: usize = 8;
 /// First visits come on top: they are one small write each.
 const FIRST_VISITS_AT_A_TIME: usize = 24;
+/// Passes at a time while there are first visits: new objects are told of before the API server is loaded with children, and
+/// work goes on all the same.
+const PASSES_BESIDE_FIRST_VISITS: usize = 2;
 /// Every object is looked at this often even if nothing happens, less up to a fifth by key: watches may lie.
 const RESYNC: Duration = Duration::from_mins(10);
 
@@ -182,7 +185,7 @@ impl Busy {
             self.first += 1;
             return Some((key, Lane::First));
         }
-        if self.normal < PASSES_AT_A_TIME
+        if self.normal < self.most_passes()
             && let Some(key) = queue.pop_lane(Lane::Normal, now)
         {
             self.normal += 1;
@@ -198,8 +201,12 @@ impl Busy {
         }
     }
 
+    fn most_passes(&self) -> usize {
+        if self.first > 0 { PASSES_BESIDE_FIRST_VISITS } else { PASSES_AT_A_TIME }
+    }
+
     fn is_full(&self) -> bool {
-        self.normal >= PASSES_AT_A_TIME || self.first >= FIRST_VISITS_AT_A_TIME
+        self.normal >= self.most_passes() || self.first >= FIRST_VISITS_AT_A_TIME
     }
 }
 

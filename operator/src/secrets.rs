@@ -86,14 +86,11 @@ impl Secrets {
         Self { client, known: Arc::default(), content: Arc::default() }
     }
 
-    /// Metadata of the Secret, at most a few minutes old; `None` when it does not exist, at most a few seconds ago.
-    pub async fn get(&self, key: &Key) -> Result<Option<Arc<SecretMeta>>, Error> {
-        if let Some(known) = remembered(&self.known, key) {
-            return Ok(known.secret);
-        }
-        let secret = self.read(key).await?;
-        self.remember(key, secret.clone());
-        Ok(secret)
+    /// What is known without asking: metadata of the Secret, at most a few minutes old, or that there was none a few
+    /// seconds ago. `None`: nothing is known.
+    #[must_use]
+    pub fn known(&self, key: &Key) -> Option<Option<Arc<SecretMeta>>> {
+        remembered(&self.known, key).map(|known| known.secret)
     }
 
     /// Metadata of the Secret as it is now.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use alcazar_tests::{
     Cluster, TestNamespace,
-    apply::{apply, parse},
+    apply::{apply, delete, parse},
     cluster::repo,
 };
 
@@ -25,6 +25,12 @@ fn cases(folder: &str) -> Vec<(String, String)> {
 
 fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// What a case says of itself in its first line.
+fn expectation<'a>(file: &str, text: &'a str) -> &'a str {
+    let first = text.lines().next().and_then(|line| line.strip_prefix("# expect: "));
+    first.unwrap_or_else(|| panic!("{file} should start with '# expect: '"))
 }
 
 #[tokio::test]
@@ -54,11 +60,7 @@ async fn refused_with_the_mend() {
     assert!(cases.len() >= 40, "only {} cases", cases.len());
     let mut wrong = Vec::new();
     for (file, text) in cases {
-        let expected = text
-            .lines()
-            .next()
-            .and_then(|line| line.strip_prefix("# expect: "))
-            .unwrap_or_else(|| panic!("{file} should start with '# expect: '"));
+        let expected = expectation(&file, &text);
         for object in parse(&text) {
             match apply(&cluster.client, &namespace.name, &object).await {
                 Ok(_) => wrong.push(format!("{file}: was accepted")),
@@ -66,6 +68,34 @@ async fn refused_with_the_mend() {
                 Err(error) => wrong.push(format!("{file}: expected '{expected}', the API server says: {error}")),
             }
         }
+    }
+    assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
+    namespace.close().await;
+}
+
+/// Each file holds an object and what somebody makes of it later; its first line says whether that is accepted, or what the
+/// message must contain.
+#[tokio::test]
+async fn updates() {
+    let cluster = Cluster::connect().await;
+    let namespace = TestNamespace::create(&cluster.client, "updates").await;
+    let cases = cases("updates");
+    assert!(cases.len() >= 15, "only {} cases", cases.len());
+    let mut wrong = Vec::new();
+    for (file, text) in cases {
+        let expected = expectation(&file, &text);
+        let [before, after] = <[_; 2]>::try_from(parse(&text))
+            .unwrap_or_else(|objects| panic!("{file} should hold two objects, not {}", objects.len()));
+        apply(&cluster.client, &namespace.name, &before).await.unwrap_or_else(|error| panic!("{file}: {error}"));
+        match (expected, apply(&cluster.client, &namespace.name, &after).await) {
+            ("accepted", Ok(_)) => {}
+            (expected, Ok(_)) => wrong.push(format!("{file}: was accepted, expected '{expected}'")),
+            (expected, Err(error)) if error.to_string().contains(expected) => {}
+            (expected, Err(error)) => {
+                wrong.push(format!("{file}: expected '{expected}', the API server says: {error}"));
+            }
+        }
+        delete(&cluster.client, &namespace.name, &before).await;
     }
     assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
     namespace.close().await;

@@ -4,6 +4,7 @@
 
 mod deletion;
 mod demo;
+mod enforcement;
 mod fetch_faults;
 mod isolation;
 mod requests;

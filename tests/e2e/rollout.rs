@@ -27,7 +27,7 @@ async fn a_rollout_cuts_no_stream() {
     let cluster = Cluster::connect().await;
     let namespace = served(&cluster, "rollout", "assistant", "").await;
     let before = pods(&namespace).await;
-    let body = r#"{"model":"assistant","stream":true,"max_tokens":300,"temperature":1,"seed":1,
+    let body = r#"{"model":"assistant","stream":true,"max_tokens":150,"temperature":1,"seed":1,
         "messages":[{"role":"user","content":"Tell me a very long story about a castle."}]}"#;
     let stream = ask(&namespace, "listener", "assistant", "/v1/chat/completions", body);
     let change = async {

@@ -39,4 +39,7 @@ spec:
   nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: kubernetes.io/os, operator: In, values: [linux]}]}]}}
 YAML
 
-ALCAZAR_KUBECONFIG=$KUBECONFIG cargo test --workspace --test e2e -- --test-threads=2 "$@"
+export ALCAZAR_KUBECONFIG=$KUBECONFIG
+cargo test --workspace --test e2e -- --test-threads=2 --skip enforcement "$@"
+# Takes the firewall of all pods away, so nothing else may run.
+cargo test --workspace --test e2e -- --test-threads=1 enforcement

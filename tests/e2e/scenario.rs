@@ -58,6 +58,11 @@ pub(crate) async fn namespace(cluster: &Cluster, purpose: &str) -> TestNamespace
     namespace
 }
 
+/// Applies a deployment named `name` with an inline model.
+pub(crate) async fn apply_deployment(namespace: &TestNamespace, name: &str, spec: &str) {
+    apply_yaml(&namespace.client, &namespace.name, &deployment(name, spec)).await;
+}
+
 /// A served model named `name` in a namespace of its own.
 pub(crate) async fn served(cluster: &Cluster, purpose: &str, name: &str, spec: &str) -> TestNamespace {
     let namespace = namespace(cluster, purpose).await;

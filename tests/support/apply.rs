@@ -2,7 +2,7 @@
 
 use kube::{
     Api, Client,
-    api::{DynamicObject, Patch, PatchParams},
+    api::{DeleteParams, DynamicObject, Patch, PatchParams},
     discovery::pinned_kind,
 };
 use serde::Deserialize;
@@ -28,15 +28,30 @@ pub fn parse(text: &str) -> Vec<DynamicObject> {
 /// # Panics
 /// When the object names no kind.
 pub async fn apply(client: &Client, namespace: &str, object: &DynamicObject) -> kube::Result<DynamicObject> {
-    let types = object.types.clone().expect("the object should have apiVersion and kind");
-    let gvk = kube::core::GroupVersionKind::try_from(&types).expect("apiVersion should be group/version");
-    let (resource, _) = pinned_kind(client, &gvk).await?;
     let mut object = object.clone();
     object.metadata.namespace = Some(namespace.to_owned());
     let name = object.metadata.name.clone().expect("the object should have a name");
-    Api::<DynamicObject>::namespaced_with(client.clone(), namespace, &resource)
+    of_kind(client, namespace, &object)
+        .await?
         .patch(&name, &PatchParams::apply("a-user").force().validation_strict(), &Patch::Apply(&object))
         .await
+}
+
+async fn of_kind(client: &Client, namespace: &str, object: &DynamicObject) -> kube::Result<Api<DynamicObject>> {
+    let types = object.types.clone().expect("the object should have apiVersion and kind");
+    let gvk = kube::core::GroupVersionKind::try_from(&types).expect("apiVersion should be group/version");
+    let (resource, _) = pinned_kind(client, &gvk).await?;
+    Ok(Api::namespaced_with(client.clone(), namespace, &resource))
+}
+
+/// Deletes one object, which nothing holds.
+///
+/// # Panics
+/// When the API server refuses.
+pub async fn delete(client: &Client, namespace: &str, object: &DynamicObject) {
+    let name = object.metadata.name.clone().expect("the object should have a name");
+    let api = of_kind(client, namespace, object).await.expect("the kind should be served");
+    api.delete(&name, &DeleteParams::default()).await.expect("the object should be deletable");
 }
 
 /// [`apply`] of every object of a YAML text.

@@ -35,6 +35,36 @@ pub async fn fail(namespace: &TestNamespace, model: &str, reason: &str, message:
     end(namespace, model, 1, "Failed", &json!({"failed": {"reason": reason, "message": message}})).await;
 }
 
+/// Lets `count` model pods of `deployment` become ready. Nobody answers at their address.
+///
+/// # Panics
+/// When not so many pods appear.
+pub async fn serve(namespace: &TestNamespace, deployment: &str, count: usize) {
+    let pods = namespace.api::<Pod>();
+    let labels = format!("alcazar.dev/deployment={deployment},app.kubernetes.io/component=model-server");
+    let found = wait_for("the model pods", SHORT, async || {
+        let list = pods.list(&ListParams::default().labels(&labels)).await.map_err(|error| error.to_string())?;
+        if list.items.len() == count { Ok(list.items) } else { Err(format!("{} of {count}", list.items.len())) }
+    })
+    .await;
+    for pod in found {
+        let container = &pod.spec.as_ref().expect("a pod should have a spec").containers[0];
+        let moment = "2026-01-01T00:00:00Z";
+        let yes = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": moment});
+        let status = json!({"status": {
+            "phase": "Running", "podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}], "startTime": moment,
+            "conditions": [yes("PodScheduled"), yes("Initialized"), yes("ContainersReady"), yes("Ready")],
+            "containerStatuses": [{
+                "name": container.name, "image": "i", "imageID": "i", "ready": true, "started": true, "restartCount": 0,
+                "state": {"running": {"startedAt": moment}},
+            }],
+        }});
+        pods.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Strategic(status))
+            .await
+            .expect("the pod's status should be writable");
+    }
+}
+
 async fn end(namespace: &TestNamespace, model: &str, code: i32, phase: &str, message: &serde_json::Value) {
     let pods = namespace.api::<Pod>();
     let labels = format!("alcazar.dev/model={model},app.kubernetes.io/component=fetch");

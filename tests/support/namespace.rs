@@ -5,15 +5,16 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::{
-    Api, Client, Resource,
-    api::{DeleteParams, PostParams},
+    Api, Client, Resource, ResourceExt,
+    api::{DeleteParams, ListParams, PostParams},
     core::NamespaceResourceScope,
 };
 
 use crate::{
     cluster::repo,
+    kinds::{deployments, models},
     wait::{LONG, wait_for},
 };
 
@@ -63,6 +64,7 @@ impl TestNamespace {
     /// # Panics
     /// When it is still there after a minute and a half.
     pub async fn close(self) {
+        self.empty().await;
         let api = Api::<Namespace>::all(self.client.clone());
         api.delete(&self.name, &DeleteParams::default()).await.expect("the namespace should be deletable");
         wait_for("the namespace to be gone", LONG, async || match api.get_opt(&self.name).await {
@@ -72,11 +74,26 @@ impl TestNamespace {
         })
         .await;
     }
+
+    /// Deletes our objects and waits for their pods: a namespace that still has pods is looked at again only after half
+    /// of their grace period, minutes for model pods.
+    async fn empty(&self) {
+        let background = DeleteParams::background();
+        let all = ListParams::default();
+        deployments(self).delete_collection(&background, &all).await.expect("the deployments should be deletable");
+        models(self).delete_collection(&background, &all).await.expect("the models should be deletable");
+        let ours = ListParams::default().labels("app.kubernetes.io/managed-by=alcazar");
+        wait_for("the pods to be gone", LONG, async || {
+            let pods = self.api::<Pod>().list(&ours).await.map_err(|error| error.to_string())?;
+            let left: Vec<_> = pods.items.iter().map(ResourceExt::name_any).collect();
+            if left.is_empty() { Ok(()) } else { Err(left.join(", ")) }
+        })
+        .await;
+    }
 }
 
 impl Drop for TestNamespace {
     fn drop(&mut self) {
-        #[expect(clippy::disallowed_methods, reason = "settings of the test tiers")]
         let (kubeconfig, keep) = (std::env::var_os("ALCAZAR_KUBECONFIG"), std::env::var_os("ALCAZAR_KEEP"));
         if !std::thread::panicking() || keep.is_some() {
             return;

@@ -48,6 +48,7 @@ impl Operator {
             .env("KUBECONFIG", &cluster.kubeconfig)
             .env("POD_NAMESPACE", &namespace.name)
             .env("POD_NAME", format!("test-{}", std::process::id()))
+            .env("POD_UID", &namespace.name)
             .stdout(Stdio::null())
             .stderr(append)
             .spawn()

@@ -1,4 +1,5 @@
 //! Writes crds/yaml and docs/reference/kinds.md from the types, or checks that they are up to date.
+#![forbid(unsafe_code)]
 
 use std::{
     fs,

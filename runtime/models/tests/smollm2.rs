@@ -110,7 +110,6 @@ fn compare(reference: &str) -> (usize, usize) {
         let scores = forced(&mut *model, &case);
         let [mean, most] = distance(&case, &scores);
         let turned = turned(&case, &scores, LARGEST);
-        println!("{reference}, {} tokens: mean {mean:.3}, largest {most:.3}, {turned:?}", case.tokens.len());
         assert_eq!(case.first.len(), 10, "{reference}: {}", case.prompt);
         assert!(mean < MEAN && most < LARGEST, "{}: {mean} and {most}, at most {MEAN} and {LARGEST}", case.prompt);
         n_clear += case.margins.iter().filter(|margin| **margin > LARGEST).count();

@@ -12,6 +12,9 @@ use crate::app::{App, Unready};
 
 /// Rounds in a row without a reached target that prove the isolation: a policy may take effect late.
 pub(crate) const WANTED_ROUNDS: u32 = 3;
+/// Rounds that may reach something before it is told: a policy takes effect a moment after its pod starts, and nobody
+/// should be alarmed by that. Nothing is served in that time. Three seconds at the proving pace.
+const SETTLING_ROUNDS: u32 = 15;
 
 /// When rounds happen and how long one waits.
 #[derive(Clone, Copy, Debug)]
@@ -42,13 +45,21 @@ impl Default for Pace {
 pub(crate) struct Judge {
     blocked_rounds: u32,
     reached: Vec<String>,
+    /// Rounds so far, up to [`SETTLING_ROUNDS`]; a proof counts for all of them.
+    settled_rounds: u32,
 }
 
 impl Judge {
     /// Takes the targets that a round reached.
     pub(crate) fn round(&mut self, reached: Vec<String>) {
         self.blocked_rounds = if reached.is_empty() { self.blocked_rounds.saturating_add(1) } else { 0 };
+        self.settled_rounds = if self.is_proven() { SETTLING_ROUNDS } else { self.settled_rounds.saturating_add(1) };
         self.reached = reached;
+    }
+
+    /// What was reached, once that is no matter of a moment.
+    fn told(&self) -> &[String] {
+        if self.settled_rounds >= SETTLING_ROUNDS { &self.reached } else { &[] }
     }
 
     pub(crate) fn is_proven(&self) -> bool {
@@ -56,7 +67,7 @@ impl Judge {
     }
 
     pub(crate) fn unready(&self) -> Unready {
-        Unready::isolation_unproven(self.blocked_rounds, WANTED_ROUNDS, &self.reached)
+        Unready::isolation_unproven(self.blocked_rounds, WANTED_ROUNDS, self.told())
     }
 }
 
@@ -91,18 +102,19 @@ impl Probe {
         loop {
             self.round(&app, self.pace.watching_wait).await;
             // Where no proof was waited for, it is still wanted soon.
-            let is_settled = self.judge.is_proven() || !self.judge.reached.is_empty();
+            let is_settled = self.judge.is_proven() || !self.judge.told().is_empty();
             tokio::time::sleep(if is_settled { self.pace.watching } else { self.pace.proving }).await;
         }
     }
 
     async fn round(&mut self, app: &App, wait: Duration) {
-        let reached = reached(&self.targets, wait).await;
-        if !reached.is_empty() && reached != self.judge.reached {
-            tracing::error!(targets = ?reached, "this pod reaches what it must not reach");
+        let before = self.judge.told().to_vec();
+        self.judge.round(reached(&self.targets, wait).await);
+        let told = self.judge.told();
+        if !told.is_empty() && told != before {
+            tracing::error!(targets = ?told, "this pod reaches what it must not reach");
         }
-        self.judge.round(reached);
-        app.isolation(self.judge.blocked_rounds, self.judge.reached.clone());
+        app.isolation(self.judge.blocked_rounds, told.to_vec());
     }
 }
 

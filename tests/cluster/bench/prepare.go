@@ -130,6 +130,7 @@ func (b *bench) start(ctx context.Context) error {
 		"KUBECONFIG=" + b.file("operator.kubeconfig"),
 		"POD_NAMESPACE=" + operatorNamespace,
 		"POD_NAME=bench",
+		"POD_UID=bench",
 		"KUBERNETES_SERVICE_HOST=10.96.0.1",
 		"KUBERNETES_SERVICE_PORT=443",
 	}, b.settings.operator, "run", "--settings", b.file("settings.yaml"), "--listen", listen)

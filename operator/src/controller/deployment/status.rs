@@ -95,6 +95,7 @@ pub(crate) fn first(object: &LlmDeployment, now: Timestamp) -> LlmDeploymentStat
     LlmDeploymentStatus {
         observed_generation: Some(generation),
         conditions: conditions::merge(&[], desired, generation, now),
+        model_name: object.spec.model_name.clone().or_else(|| object.metadata.name.clone()),
         ..LlmDeploymentStatus::default()
     }
 }

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     authority::{Authority, KnownLeaf, LeafNames},
+    bounds::tests::refusals,
     conditions::find,
     settings::Settings,
 };
@@ -162,6 +163,7 @@ impl World {
     pub(crate) fn report_with(&mut self, trouble: Option<&Cause>) -> Told {
         let (valid, plan) = (self.valid().unwrap(), self.plan());
         let status = status::compute(Seen { trouble, ..self.seen(&valid, &plan) }, now());
+        assert_eq!(refusals("llmdeployments", &status), Vec::<String>::new());
         self.object.status = Some(status.clone());
         Told(status)
     }

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     apply,
+    bounds::{self, count},
     children::{Applied, Resources},
     conditions::{Desired, Truth, merge},
     telemetry::api_errors::Fault,
@@ -168,18 +169,13 @@ fn progress(told: &FetchStatus) -> FetchProgress {
     }
 }
 
-fn count(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
 fn with_facts(status: LlmModelStatus, facts: &ModelFacts, claim_name: String) -> LlmModelStatus {
     let known = |value: u64| (value > 0).then(|| count(value));
-    let word = |word: &String| (!word.is_empty()).then(|| word.clone());
     LlmModelStatus {
-        digest: word(&facts.digest),
+        digest: bounds::digest(&facts.digest),
         size_bytes: Some(count(facts.size_bytes)),
-        format: word(&facts.format),
-        architecture: word(&facts.architecture),
+        format: bounds::word(&facts.format),
+        architecture: bounds::word(&facts.architecture),
         parameter_count: known(facts.parameter_count),
         context_length: known(facts.context_length),
         claim_name: Some(claim_name),

@@ -28,6 +28,7 @@ use super::{
     validate::{Invalid, ValidatedModel, Work, validate},
 };
 use crate::{
+    bounds::tests::refusals,
     children::{Prepared, Resources},
     secrets::SecretKeys,
     settings::Settings,
@@ -128,7 +129,9 @@ impl World {
     pub(crate) fn status(&self, trouble: Option<&Trouble>) -> LlmModelStatus {
         let (valid, plan) = (self.valid().unwrap(), self.plan());
         let seen = Seen { model: &self.model, valid: &valid, plan: &plan, observed: &self.observed, trouble };
-        status::compute(seen, self.now)
+        let status = status::compute(seen, self.now);
+        assert_eq!(refusals("llmmodels", &status), Vec::<String>::new());
+        status
     }
 
     /// One whole pass: build, keep what was built, write the status.
@@ -219,6 +222,11 @@ impl World {
             parameter_count: 134_515_008,
             context_length: 8192,
         };
+        self.says(facts)
+    }
+
+    /// The attempt ends well, with these words.
+    pub(crate) fn says(&mut self, facts: ModelFacts) -> &mut Self {
         let message = serde_json::to_string(&Report::Sealed(facts)).unwrap();
         self.ends(
             "Complete",

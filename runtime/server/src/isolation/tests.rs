@@ -27,6 +27,21 @@ proptest! {
     }
 }
 
+#[test]
+fn a_reached_target_is_told_after_a_moment_and_at_once_after_a_proof() {
+    let (target, mut judge) = (vec!["a:1".to_owned()], Judge::default());
+    for _ in 1..SETTLING_ROUNDS {
+        judge.round(target.clone());
+        assert!(judge.told().is_empty() && !judge.is_proven());
+    }
+    judge.round(target.clone());
+    assert_eq!(judge.told(), target);
+    let mut proven = Judge::default();
+    (0..WANTED_ROUNDS).for_each(|_| proven.round(Vec::new()));
+    proven.round(target.clone());
+    assert_eq!(proven.told(), target);
+}
+
 #[tokio::test]
 async fn an_answering_target_withholds_the_proof_until_it_is_gone() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
@@ -34,7 +49,7 @@ async fn an_answering_target_withholds_the_proof_until_it_is_gone() {
     let test = TestApp::loading();
     let targets = vec![target.clone(), "no-such-host.invalid:443".to_owned(), "127.0.0.1:1".to_owned()];
     let mut probe = Probe::new(targets, QUICK);
-    let proof = tokio::time::timeout(Duration::from_millis(300), probe.prove(&test.app)).await;
+    let proof = tokio::time::timeout(Duration::from_millis(900), probe.prove(&test.app)).await;
     assert!(proof.is_err(), "it answers, so there is no proof");
     let status = test.app.status();
     assert_eq!(

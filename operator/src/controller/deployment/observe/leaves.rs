@@ -1,7 +1,8 @@
 //! The certificates in the Secrets of the deployments, read by name and remembered by their public part. Client required.
 //!
-//! Secrets are never listed or watched. One is read when a pass first needs it, again after some minutes, and at once when
-//! a pod hangs, since it may hang for want of it. A steady state makes no call here.
+//! Secrets are never listed or watched, so nothing tells of a change. One is read by each pass that comes a while after the
+//! last read: with any change of the deployment or its children, else with the resync. A pod that hangs makes it sooner,
+//! since it may hang for want of the Secret. A steady state makes no call here.
 
 use std::{
     collections::HashMap,
@@ -17,13 +18,12 @@ use crate::{
     authority::{CA_CRT, KnownLeaf, TLS_CRT, TLS_KEY},
     context::Context,
     controller::deployment::{Error, build::tls_secret_name},
-    runner::backoff,
     status::key_of,
     store::Key,
 };
 
-/// How long what was read is taken for true, less up to a fifth by key.
-const READ_AGAIN_AFTER: Duration = Duration::from_mins(10);
+/// How long what was read or written is taken for true: the passes of one rollout share a read.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(30);
 /// While a pod hangs.
 const READ_AGAIN_IN_NEED: Duration = Duration::from_secs(3);
 
@@ -71,10 +71,13 @@ pub(crate) async fn read(
     in_need: bool,
 ) -> Result<Option<KnownLeaf>, Error> {
     let deployment = key_of(owner);
-    let usual = backoff::less_up_to_a_fifth(READ_AGAIN_AFTER, &deployment);
     let uid = owner.meta().uid.as_deref().unwrap_or_default();
-    if let Some(known) = leaves.known(uid, if in_need { READ_AGAIN_IN_NEED } else { usual }) {
+    if let Some(known) = leaves.known(uid, if in_need { READ_AGAIN_IN_NEED } else { READ_AGAIN_AFTER }) {
         return Ok(Some(known));
+    }
+    if is_new(owner) {
+        // Nothing is lost if there is one all the same: no pod has mounted it.
+        return Ok(None);
     }
     let name = tls_secret_name(&deployment.name);
     let secrets: Api<Secret> = Api::namespaced(ctx.client.clone(), &deployment.namespace);
@@ -84,6 +87,11 @@ pub(crate) async fn read(
     // The apply that may follow need not look again.
     ctx.secrets.remember(&key, secret.as_ref().map(|secret| Arc::new(secret.metadata.clone().into())));
     Ok(leaves.remember(owner, secret.as_ref()))
+}
+
+/// Whether no pass over it has been brought to an end: the first status says nothing of the pods yet.
+fn is_new(owner: &LlmDeployment) -> bool {
+    owner.status.as_ref().is_none_or(|status| status.selector.is_none())
 }
 
 /// One that an earlier deployment of the same name left is about to be collected.

@@ -6,7 +6,10 @@ use alcazar_contract::status::ServeStatus;
 use alcazar_crds::llm_deployment::{Acceleration, Performance};
 
 use super::{Seen, isolation::is_known_from_before, summary};
-use crate::controller::deployment::{build::MODEL_DIGEST, observe::ObservedPod, reports::is_ready};
+use crate::{
+    bounds,
+    controller::deployment::{build::MODEL_DIGEST, observe::ObservedPod, reports::is_ready},
+};
 
 /// Facts of the ready pods.
 #[derive(Debug, Default)]
@@ -36,7 +39,8 @@ pub(super) fn read(seen: Seen<'_>) -> Reported {
 fn digest(seen: Seen<'_>, ready: &[&ObservedPod]) -> Option<String> {
     let digests: BTreeSet<&str> = ready.iter().filter_map(|pod| pod.annotation(MODEL_DIGEST)).collect();
     match (digests.len(), digests.first()) {
-        (1, Some(digest)) => Some((*digest).to_owned()),
+        // Somebody may have edited the annotation.
+        (1, Some(digest)) => bounds::digest(digest),
         (0, _) => {
             let done = seen.deployment.is_some_and(|deployment| summary::is_rolled_out(deployment, seen.valid));
             let serving = seen.plan.serving.as_ref().filter(|_| done && !ready.is_empty());
@@ -51,7 +55,7 @@ fn acceleration(told: &[&ServeStatus]) -> Option<Acceleration> {
     let least =
         told.iter().filter(|told| !told.device.is_empty()).min_by_key(|told| (told.layers_offloaded, &told.device))?;
     Some(Acceleration {
-        device: least.device.chars().take(64).collect(),
+        device: bounds::device(&least.device),
         layers_offloaded: bounded(least.layers_offloaded),
         layers_total: bounded(least.layers_total),
     })

@@ -47,6 +47,24 @@ fn it_serves() {
     );
 }
 
+/// The test's world holds every status against the schema.
+#[test]
+fn what_a_pod_tells_is_cut_to_the_schema() {
+    let mut world = serving();
+    world.observed.pods[0].report = told(ServeStatus {
+        device: "a GPU with a long name ".repeat(20),
+        layers_offloaded: u32::MAX,
+        load_milliseconds: u64::MAX,
+        prefill_tokens_per_second: u32::MAX,
+        ..isolated()
+    });
+    let annotations = world.observed.pods[0].pod.metadata.annotations.get_or_insert_default();
+    annotations.insert(build::MODEL_DIGEST.to_owned(), "edited by somebody".to_owned());
+    let status = world.report().0;
+    assert_eq!(status.acceleration.map(|acceleration| acceleration.device.len()), Some(128));
+    assert_eq!(status.model_digest, None);
+}
+
 #[test]
 fn the_second_pass_says_the_same() {
     let mut world = serving();

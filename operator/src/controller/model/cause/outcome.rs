@@ -9,6 +9,7 @@ use k8s_openapi::api::{
 };
 
 use super::{Trouble, container};
+use crate::bounds;
 
 /// How a Job stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,14 +44,18 @@ pub(crate) enum Retry {
 
 /// How the Job stands, from its conditions and its pod's last words.
 pub(crate) fn outcome(job: &Job, pod: Option<&Pod>) -> Outcome {
-    if condition(job, "Complete").is_some() {
+    let when = |condition: &JobCondition| condition.last_transition_time.as_ref().map(|time| time.0);
+    if let Some(complete) = condition(job, "Complete") {
         return match pod.and_then(report) {
-            Some(Report::Sealed(facts)) => Outcome::Sealed(facts),
+            Some(Report::Sealed(facts)) if bounds::digest(&facts.digest).is_some() => Outcome::Sealed(facts),
+            Some(Report::Sealed(_)) => {
+                Outcome::Failed { trouble: sealed_without_digest(), at: when(complete), retry: Retry::Soon }
+            }
             Some(Report::Failed(_)) | None => Outcome::Unknown,
         };
     }
     let Some(failed) = has_failed(job) else { return Outcome::Running };
-    let at = failed.last_transition_time.as_ref().map(|time| time.0);
+    let at = when(failed);
     match pod.and_then(report) {
         Some(Report::Failed(FetchFailure { reason, message })) => {
             Outcome::Failed { trouble: Trouble::new(shown(reason), message), at, retry: retry(reason) }
@@ -94,6 +99,12 @@ fn terminated(pod: &Pod) -> Option<&ContainerStateTerminated> {
 
 fn report(pod: &Pod) -> Option<Report> {
     serde_json::from_str(terminated(pod)?.message.as_ref()?).ok()
+}
+
+/// Never the words themselves: they would go on into names and mounts.
+fn sealed_without_digest() -> Trouble {
+    let found = "the container says that it sealed the model and names no digest of it";
+    Trouble::new(Reason::FetchCrashed, format!("{found}: expected sha256: and 64 hex digits; another attempt follows"))
 }
 
 fn ended_without_report(pod: Option<&Pod>, failed: &JobCondition) -> Trouble {

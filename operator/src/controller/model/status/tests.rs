@@ -1,4 +1,4 @@
-use alcazar_contract::report::FetchReason;
+use alcazar_contract::report::{FetchReason, ModelFacts};
 use alcazar_crds::llm_model::LlmModelStatus;
 use k8s_openapi::api::core::v1::PodStatus;
 
@@ -62,6 +62,33 @@ fn the_way_to_ready() {
     );
     assert_eq!(sealed.claim_name.as_deref(), Some("smol-weights"));
     assert!(find(&sealed.conditions, "Ready").unwrap().message.contains(DIGEST));
+}
+
+/// The test's world holds every status against the schema.
+#[test]
+fn what_a_pod_says_is_cut_to_the_schema() {
+    let mut world = World::smol();
+    world.pass().pod_says(PodStatus { phase: Some("Running".into()), ..PodStatus::default() });
+    let all = u64::MAX;
+    world.observed.progress =
+        Some(FetchStatus { done_bytes: all, total_bytes: 1, bytes_per_second: all, seconds_left: Some(all) });
+    world.pass();
+    assert_eq!(of(&world).progress.as_ref().and_then(|progress| progress.percent), Some(100));
+    let facts = ModelFacts {
+        digest: DIGEST.into(),
+        path: "x".repeat(5000),
+        size_bytes: all,
+        format: "; ".repeat(99),
+        architecture: "llama \n".repeat(99),
+        parameter_count: all,
+        context_length: all,
+    };
+    world.says(facts.clone()).pass();
+    assert_eq!((of(&world).format.clone(), of(&world).digest.as_deref()), (None, Some(DIGEST)));
+    let mut world = World::smol();
+    world.pass().says(ModelFacts { digest: "sha256:../../x".into(), ..facts }).pass();
+    assert_eq!(find(&of(&world).conditions, "Ready").unwrap().reason, "FetchCrashed");
+    assert_eq!(of(&world).digest, None);
 }
 
 #[test]
