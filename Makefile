@@ -35,7 +35,8 @@ test-house: cluster-bin ## house rules, the chart as helm renders it, transfer f
 	tests/cluster/test.sh
 
 test-model: ## the real SmolLM2 against llama.cpp's answers (fetches the model once)
-	ALCAZAR_SMOLLM2=$$(tests/reference/model.sh) cargo test --workspace --test smollm2
+	@# The tests run beside each other, so candle's pool gets one thread each.
+	ALCAZAR_SMOLLM2=$$(tests/reference/model.sh) CANDLE_NUM_THREADS=1 RAYON_NUM_THREADS=1 cargo test --workspace --test smollm2
 
 test-api: cluster-bin ## tests on a real API server, without a node
 	tests/api/run.sh

@@ -5,7 +5,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mode=${1:---check}
-cargo run --quiet -p alcazar-crds --bin crdgen -- "$mode"
+# `cargo run` takes one crate, and its own choice of features would build everything a second time.
+cargo build --quiet --workspace --bin crdgen
+"${CARGO_TARGET_DIR:-target}/debug/crdgen" "$mode"
 chart=charts/alcazar/crds-generated
 case $mode in
   --write)

@@ -63,6 +63,12 @@ def tokenizer(reader):
     return out
 
 
+def best_of(logits):
+    """[token, log of its probability] of the ten best, best first."""
+    logs = logits - logits.max() - np.log(np.exp((logits - logits.max()).astype(np.float64)).sum())
+    return [[int(token), round(float(logs[token]), 4)] for token in np.argsort(-logs)[:10]]
+
+
 def main():
     c, w, reader = load(sys.argv[1])
     words = tokenizer(reader)
@@ -71,12 +77,13 @@ def main():
         tokens = words.encode(prompt).ids
         model, greedy, margins = Llama(c, w), [], []
         logits = model.forward(np.array(tokens))[-1]
+        first = best_of(logits)
         for _ in range(48):
             best = int(logits.argmax())
             margins.append(round(float(logits[best] - np.partition(logits, -2)[-2]), 3))
             greedy.append(best)
             logits = model.forward(np.array([best]))[-1]
-        cases.append({"prompt": prompt, "tokens": tokens, "greedy": greedy, "margins": margins, "text": words.decode(greedy)})
+        cases.append({"prompt": prompt, "tokens": tokens, "greedy": greedy, "margins": margins, "first": first, "text": words.decode(greedy)})
     settle("runtime/models/testdata/smollm2-greedy.json", cases)
 
 

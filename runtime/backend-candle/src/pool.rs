@@ -75,6 +75,11 @@ impl Pool {
         Self { shared, workers: (1..n_threads.get()).filter_map(spawn).collect(), turn: Mutex::new(()) }
     }
 
+    /// The caller's thread included.
+    pub(crate) const fn n_threads(&self) -> usize {
+        self.workers.len() + 1
+    }
+
     /// Calls `f` with every number below `n_items` once, and returns when all calls have.
     pub(crate) fn run(&self, n_items: usize, f: &Task<'_>) {
         let turn =

@@ -14,10 +14,11 @@ use crate::{
     threads::pool,
 };
 
-/// Fewest rows of a shard: below, handing it out costs more than it gains. A multiple of what kernels take together.
-const SHARD_ROWS: usize = 64;
-/// Shards of a large matrix: enough that the last one to finish does not keep the others waiting for long.
-const N_SHARDS: usize = 32;
+/// Rows of a shard are a multiple of what kernels take together.
+const SHARD_ROWS: usize = 16;
+/// Shards for each thread: one that is held up leaves the rest of its share to the others. Not more, because candle
+/// quantises the activations anew for every shard, which takes as long as the products of some fifty rows.
+const SHARDS_PER_THREAD: usize = 2;
 
 /// A weight matrix, quantised or not; on a CPU cut into stretches of rows, which the threads share.
 #[derive(Debug)]
@@ -50,7 +51,7 @@ impl Matrix {
         let &[n_out, n_in] = raw.shape.as_slice() else { return Err(wrong_shape(raw, "a matrix")) };
         check_length(raw)?;
         let shard_rows = match device {
-            Device::Cpu => n_out.div_ceil(N_SHARDS).next_multiple_of(SHARD_ROWS),
+            Device::Cpu => n_out.div_ceil(SHARDS_PER_THREAD * pool().n_threads()).next_multiple_of(SHARD_ROWS),
             _ => n_out,
         };
         let row_bytes = raw.data.len() / n_out.max(1);

@@ -27,7 +27,7 @@ struct Case {
     greedy: Vec<TokenId>,
     /// How much more likely, in logarithms, the best token was than the second, for each step.
     margins: Vec<f32>,
-    /// The first step's best tokens and the logarithms of their probabilities; llama.cpp only.
+    /// The first step's best tokens and the logarithms of their probabilities.
     first: Vec<(TokenId, f32)>,
 }
 
@@ -83,30 +83,52 @@ fn turned(case: &Case, scores: &Logits, clear: f32) -> Vec<(usize, f32)> {
         .collect()
 }
 
-#[test]
-fn it_chooses_as_llama_cpp_does() {
+/// How far the first step's logarithms of probabilities are from the reference's ten best: mean and largest.
+fn distance(case: &Case, scores: &Logits) -> [f32; 2] {
+    let first = scores.row(0).expect("there should be a first row");
+    let highest = first.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f32 = first.iter().map(|score| (score - highest).exp()).sum();
+    let off: Vec<f32> =
+        case.first.iter().map(|(token, log)| (first[token.index()] - highest - sum.ln() - log).abs()).collect();
+    #[expect(clippy::cast_precision_loss, reason = "there are ten")]
+    let mean = off.iter().sum::<f32>() / off.len() as f32;
+    [mean, off.iter().copied().fold(0.0, f32::max)]
+}
+
+/// The activations are rounded to 8 bits before each product, here as in llama.cpp. Done in exact arithmetic, that alone
+/// moves the first step's scores of these prompts by 0.04 to 0.16 (mean) and up to 0.44 (largest); llama.cpp is 0.06 to
+/// 0.13 and up to 0.27 from exact.
+const MEAN: f32 = 0.3;
+const LARGEST: f32 = 0.6;
+
+/// Steps whose choice was clear to the reference, and those of them where the model chooses otherwise.
+fn compare(reference: &str) -> (usize, usize) {
     let files = files();
-    for case in cases("smollm2-llama-cpp.json") {
-        let scores = forced(&mut *model(&files), &case);
-        // Both quantise activations to 8 bits, not at the same places: what is nearly a tie may turn.
-        assert_eq!(turned(&case, &scores, 0.15), [], "{}", case.prompt);
-        let first = scores.row(0).expect("there should be a first row");
-        let sum: f64 = first.iter().map(|score| f64::from(*score).exp()).sum();
-        for (token, expected) in &case.first {
-            #[expect(clippy::cast_possible_truncation, reason = "the reference is f32")]
-            let found = (f64::from(first[token.index()]) - sum.ln()) as f32;
-            assert!((found - expected).abs() < 0.2, "{}: token {token}: {found}, expected {expected}", case.prompt);
-        }
+    let mut model = model(&files);
+    let (mut n_clear, mut n_turned) = (0, 0);
+    for case in cases(reference) {
+        let scores = forced(&mut *model, &case);
+        let [mean, most] = distance(&case, &scores);
+        let turned = turned(&case, &scores, LARGEST);
+        assert_eq!(case.first.len(), 10, "{reference}: {}", case.prompt);
+        assert!(mean < MEAN && most < LARGEST, "{}: {mean} and {most}, at most {MEAN} and {LARGEST}", case.prompt);
+        n_clear += case.margins.iter().filter(|margin| **margin > LARGEST).count();
+        n_turned += turned.len();
     }
+    (n_clear, n_turned)
 }
 
 #[test]
 fn it_chooses_as_exact_arithmetic_does() {
-    let files = files();
-    for case in cases("smollm2-greedy.json") {
-        let scores = forced(&mut *model(&files), &case);
-        assert_eq!(turned(&case, &scores, 0.5), [], "{}", case.prompt);
-    }
+    let (n_clear, n_turned) = compare("smollm2-greedy.json");
+    assert!(n_clear > 150 && n_turned == 0, "{n_turned} of {n_clear} clear choices differ");
+}
+
+/// llama.cpp is itself 2.9 from exact in one step of these, so one of its clear choices may differ.
+#[test]
+fn it_chooses_as_llama_cpp_does() {
+    let (n_clear, n_turned) = compare("smollm2-llama-cpp.json");
+    assert!(n_clear > 150 && n_turned <= 1, "{n_turned} of {n_clear} clear choices differ");
 }
 
 fn answers(engine: &mut Engine, prompts: &[&Case]) -> BTreeMap<SeqId, Vec<TokenId>> {
@@ -157,6 +179,6 @@ fn it_answers_together_as_alone() {
     for (case, answer) in cases.iter().zip(&alone) {
         let same = answer.iter().zip(&case.greedy).take_while(|(a, b)| a == b).count();
         let margin = case.margins.get(same).copied().unwrap_or(0.0);
-        assert!(margin < 0.15, "{}: token {same} differs, margin {margin}", case.prompt);
+        assert!(margin < LARGEST, "{}: token {same} differs, margin {margin}", case.prompt);
     }
 }
