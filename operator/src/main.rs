@@ -28,7 +28,8 @@ enum Command {
     },
 }
 
-#[tokio::main]
+// One thread: the operator waits for the API server, and each further thread has a heap of its own.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let Args { command: Command::Run { settings, listen } } = Args::parse();
     logging::init();

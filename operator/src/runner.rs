@@ -20,6 +20,8 @@ use crate::{
 };
 
 pub mod backoff;
+#[cfg(test)]
+mod tests;
 mod turn;
 
 use turn::turn;

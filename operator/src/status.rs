@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Steps on the way are written at most this often for one object; the end of the way is written at once.
-const PACE: Duration = Duration::from_millis(700);
+const PACE: Duration = Duration::from_millis(1500);
 
 /// A status could not be written.
 #[derive(Debug, thiserror::Error)]

@@ -13,7 +13,7 @@ use alcazar_tests::{
 use k8s_openapi::api::{
     apps::v1::Deployment,
     batch::v1::Job,
-    core::v1::{PersistentVolumeClaim, Service, ServiceAccount},
+    core::v1::{PersistentVolumeClaim, Secret, Service, ServiceAccount},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
 };
@@ -213,6 +213,52 @@ spec: {selector: {app: theirs}, ports: [{port: 80}]}
     assert!(message.contains("Service") && message.contains("assistant"), "{message}");
     let after = namespace.api::<Service>().get("assistant").await.expect("the Service should exist");
     assert_eq!(before.resource_version(), after.resource_version());
+    namespace.close().await;
+}
+
+/// Secrets are not in any cache: the operator learns from the write itself that there is one.
+#[tokio::test]
+async fn a_secret_of_others_is_left_alone() {
+    let cluster = Cluster::connect().await;
+    let namespace = TestNamespace::create(&cluster.client, "theirs").await;
+    let foreign = "apiVersion: v1\nkind: Secret\nmetadata: {name: assistant-tls}\nstringData: {token: theirs}\n";
+    apply_yaml(&cluster.client, &namespace.name, foreign).await;
+    let secrets = namespace.api::<Secret>();
+    let before = secrets.get("assistant-tls").await.expect("the Secret should exist");
+    let _operator = Operator::start(&cluster, &namespace);
+    apply_yaml(&cluster.client, &namespace.name, ASSISTANT).await;
+    let message = wait_reason(&deployments(&namespace), "assistant", "Stalled", ("True", "NameConflict"), SHORT).await;
+    assert!(message.contains("Secret assistant-tls"), "{message}");
+    let after = secrets.get("assistant-tls").await.expect("the Secret should exist");
+    assert_eq!(before.resource_version(), after.resource_version());
+    secrets.delete("assistant-tls", &DeleteParams::default()).await.expect("it should be deletable");
+    wait_for("a Secret of ours", SHORT, async || {
+        let secret = secrets.get("assistant-tls").await.map_err(|error| error.to_string())?;
+        if secret.owner_references().is_empty() { Err("without an owner".to_owned()) } else { Ok(()) }
+    })
+    .await;
+    namespace.close().await;
+}
+
+/// No watch tells of it: any pass does that comes half a minute after the last read.
+#[tokio::test]
+async fn a_lost_secret_is_made_anew_by_the_passes_that_follow() {
+    let cluster = Cluster::connect().await;
+    let (namespace, _operator) = settled(&cluster, "lost").await;
+    let secrets = namespace.api::<Secret>();
+    secrets.delete("assistant-tls", &DeleteParams::default()).await.expect("it should be deletable");
+    let mut count = 0;
+    wait_for("the Secret to be back", Duration::from_secs(40), async || {
+        count += 1;
+        if count % 20 == 0 {
+            let note = json!({"metadata": {"annotations": {"example.com/look": count.to_string()}}});
+            let deployments = deployments(&namespace);
+            let annotated = deployments.patch("assistant", &PatchParams::default(), &Patch::Merge(&note)).await;
+            annotated.map_err(|error| error.to_string())?;
+        }
+        secrets.get("assistant-tls").await.map(|_| ()).map_err(|error| error.to_string())
+    })
+    .await;
     namespace.close().await;
 }
 

@@ -37,12 +37,20 @@ func (b *bench) rest(ctx context.Context, _ *tracker, _ string, n int) error {
 		return err
 	}
 	log.Printf("idle for %s: %s", b.idle, asked)
-	name := "idle for " + strings.TrimSuffix(b.idle.String(), "0s")
+	name := "idle for " + duration(b.idle)
 	b.results.atMost(at(name+": writes", n), float64(asked.writes), "writes", 0)
 	b.results.tell(at(name+": calls", n), float64(asked.all), "calls")
 	b.results.tell(at(name+": calls for the lease a minute", n), float64(asked.leases)/b.idle.Minutes(), "calls")
 	b.results.tell(at(name+": processor", n), 100*(now-used).Seconds()/b.idle.Seconds(), "% of a core")
 	return nil
+}
+
+// duration is 1m and not 1m0s.
+func duration(d time.Duration) string {
+	if text, whole := strings.CutSuffix(d.String(), "m0s"); whole {
+		return text + "m"
+	}
+	return d.String()
 }
 
 // annotation changes every object in a way that means nothing to the operator.

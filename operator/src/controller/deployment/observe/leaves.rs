@@ -75,8 +75,7 @@ pub(crate) async fn read(
     if let Some(known) = leaves.known(uid, if in_need { READ_AGAIN_IN_NEED } else { READ_AGAIN_AFTER }) {
         return Ok(Some(known));
     }
-    if is_new(owner) {
-        // Nothing is lost if there is one all the same: no pod has mounted it.
+    if is_new(ctx, owner, &deployment) {
         return Ok(None);
     }
     let name = tls_secret_name(&deployment.name);
@@ -89,9 +88,12 @@ pub(crate) async fn read(
     Ok(leaves.remember(owner, secret.as_ref()))
 }
 
-/// Whether no pass over it has been brought to an end: the first status says nothing of the pods yet.
-fn is_new(owner: &LlmDeployment) -> bool {
-    owner.status.as_ref().is_none_or(|status| status.selector.is_none())
+/// Whether nothing was made for it yet. Nothing is lost if there is a Secret all the same: no pod is made before the
+/// ServiceAccount, so none has mounted it.
+fn is_new(ctx: &Context, owner: &LlmDeployment, key: &Key) -> bool {
+    // The first status, before any pass, says nothing of the pods.
+    let is_unreported = owner.status.as_ref().is_none_or(|status| status.selector.is_none());
+    is_unreported && ctx.stores.service_accounts.get(key).is_none()
 }
 
 /// One that an earlier deployment of the same name left is about to be collected.
