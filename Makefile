@@ -18,8 +18,8 @@ help: ## this list
 demo: ## a cluster, the operator, a model, an answer (CLUSTER=current: on the cluster of KUBECONFIG)
 	@examples/demo/demo.sh
 
-# Not in it yet, because they have not been seen green together: lint, check-generated, test-house, e2e.
-test: test-unit test-model test-api ## everything CI runs
+# In the order of what fails soonest; the node comes last, since images are built for it.
+test: lint check-generated test-unit test-model test-house test-api e2e ## everything CI runs
 
 lint: ## formatting, clippy, and what else can be judged without running
 	cargo fmt --all --check
