@@ -72,10 +72,26 @@ pub(crate) struct EngineThread {
     thread: JoinHandle<()>,
 }
 
+/// Without its engine a pod is of no use, and looks alive all the same: when the thread panics the process ends, and the
+/// kubelet starts another.
+struct EndsTheProcess;
+
+impl Drop for EndsTheProcess {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            tracing::error!("the engine panicked; this is a fault of the runtime, which ends and is started again");
+            std::process::abort();
+        }
+    }
+}
+
 impl EngineThread {
     pub(crate) fn start(engine: Engine, metrics: Arc<Metrics>) -> std::io::Result<Self> {
         let (commands, queue) = mpsc::channel();
-        let thread = thread::Builder::new().name("engine".to_owned()).spawn(move || run(engine, &queue, &metrics))?;
+        let thread = thread::Builder::new().name("engine".to_owned()).spawn(move || {
+            let _guard = EndsTheProcess;
+            run(engine, &queue, &metrics);
+        })?;
         Ok(Self { handle: EngineHandle { commands }, thread })
     }
 
