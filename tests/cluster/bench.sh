@@ -2,7 +2,7 @@
 # make bench-operator: what the operator costs the control plane, into target/bench/operator.json.
 #   FULL=1     the whole measurement: idle for 10 minutes at each size (default: 1 minute)
 #   BENCH_ARGS more arguments for the program, for example "--large 0"
-#   OPERATOR   the program to measure (default: built from the sources, as the image has it)
+#   OPERATOR   the program to measure (default: that of the image, which is made first)
 # All of it runs in a network and process namespace of its own: simulated pods have addresses of this machine there, nothing leaves it, and nothing is left behind.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -11,8 +11,8 @@ export STATE=$PWD/target/bench/cluster NODE=0
 
 if [ "${1:-}" != inside ]; then
   if [ -z "${OPERATOR:-}" ]; then
-    cargo build --quiet --release -p alcazar-operator
-    OPERATOR=$PWD/target/release/alcazar-operator
+    build/images.sh
+    OPERATOR=$PWD/target/images-cache/target/$(rustc -vV | sed -n 's/^host: //p')/release/alcazar-operator
   fi
   export OPERATOR
   mkdir -p target/bench

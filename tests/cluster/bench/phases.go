@@ -45,7 +45,7 @@ func (b *bench) steady(ctx context.Context, namespace string, n int) error {
 	if err := b.atStart(ctx, n); err != nil {
 		return err
 	}
-	for _, phase := range []func(context.Context, *tracker, string, int) error{b.creation, b.rest, b.annotation, b.restart, b.drift, b.deletion} {
+	for _, phase := range []func(context.Context, *tracker, string, int) error{b.creation, b.floor, b.rest, b.annotation, b.restart, b.drift, b.deletion} {
 		if err := phase(ctx, t, namespace, n); err != nil {
 			return err
 		}
