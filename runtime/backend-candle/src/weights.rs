@@ -17,7 +17,7 @@ use crate::{
 /// Rows of a shard are a multiple of what kernels take together.
 const SHARD_ROWS: usize = 16;
 /// Shards for each thread: one that is held up leaves the rest of its share to the others. Not more, because candle
-/// quantises the activations anew for every shard, which takes as long as the products of some fifty rows.
+/// quantises the activations anew for every shard.
 const SHARDS_PER_THREAD: usize = 2;
 
 /// A weight matrix, quantised or not; on a CPU cut into stretches of rows, which the threads share.
