@@ -30,8 +30,9 @@ use turn::turn;
 const PASSES_AT_A_TIME: usize = 8;
 /// First visits come on top: they are one small write each.
 const FIRST_VISITS_AT_A_TIME: usize = 24;
-/// Passes at a time while there are first visits: new objects are told of before the API server is loaded with children, and
-/// work goes on all the same.
+/// How long first visits keep all passes back: new objects are told of before the API server is loaded with children.
+const LONGEST_HOLD: Duration = Duration::from_secs(1);
+/// Passes at a time when first visits go on for longer.
 const PASSES_BESIDE_FIRST_VISITS: usize = 2;
 /// Every object is looked at this often even if nothing happens, less up to a fifth by key: watches may lie.
 const RESYNC: Duration = Duration::from_mins(10);
@@ -145,10 +146,10 @@ pub async fn run<C: Controller>(
     let mut passes: JoinSet<Finished> = JoinSet::new();
     let mut busy = Busy::default();
     loop {
-        while let Some((key, lane)) = busy.take(&mut queue) {
+        while let Some((key, lane)) = busy.take(&mut queue, Instant::now()) {
             passes.spawn(turn(Arc::clone(&controller), Arc::clone(&ctx), key, lane));
         }
-        let idle_until = queue.next_due().filter(|_| !busy.is_full());
+        let idle_until = busy.wakes(&queue, Instant::now());
         tokio::select! {
             () = stop.cancelled() => break,
             Some(key) = wakes.recv() => {
@@ -176,18 +177,20 @@ pub async fn run<C: Controller>(
 struct Busy {
     first: usize,
     normal: usize,
+    /// When the first visits began that run now.
+    held: Option<Instant>,
 }
 
 impl Busy {
-    fn take(&mut self, queue: &mut Queue<Key>) -> Option<(Key, Lane)> {
-        let now = Instant::now();
+    fn take(&mut self, queue: &mut Queue<Key>, now: Instant) -> Option<(Key, Lane)> {
         if self.first < FIRST_VISITS_AT_A_TIME
             && let Some(key) = queue.pop_lane(Lane::First, now)
         {
             self.first += 1;
+            self.held.get_or_insert(now);
             return Some((key, Lane::First));
         }
-        if self.normal < self.most_passes()
+        if self.normal < self.most_passes(now)
             && let Some(key) = queue.pop_lane(Lane::Normal, now)
         {
             self.normal += 1;
@@ -201,14 +204,25 @@ impl Busy {
             Lane::First => self.first = self.first.saturating_sub(1),
             Lane::Normal => self.normal = self.normal.saturating_sub(1),
         }
+        if self.first == 0 {
+            self.held = None;
+        }
     }
 
-    fn most_passes(&self) -> usize {
-        if self.first > 0 { PASSES_BESIDE_FIRST_VISITS } else { PASSES_AT_A_TIME }
+    fn most_passes(&self, now: Instant) -> usize {
+        match self.held {
+            None => PASSES_AT_A_TIME,
+            Some(since) if now >= since + LONGEST_HOLD => PASSES_BESIDE_FIRST_VISITS,
+            Some(_) => 0,
+        }
     }
 
-    fn is_full(&self) -> bool {
-        self.normal >= self.most_passes() || self.first >= FIRST_VISITS_AT_A_TIME
+    /// When there is something to do, if nothing else happens: what is full waits for its passes to end.
+    fn wakes(&self, queue: &Queue<Key>, now: Instant) -> Option<Instant> {
+        if self.normal < self.most_passes(now) && self.first < FIRST_VISITS_AT_A_TIME {
+            return queue.next_due();
+        }
+        self.held.map(|since| since + LONGEST_HOLD).filter(|end| *end > now)
     }
 }
 

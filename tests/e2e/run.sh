@@ -13,6 +13,9 @@ mkdir -p target
 examples/demo/demo.sh 2>&1 | tee target/demo.log
 # It has shown what it should; the tests need its core.
 kubectl -n team-a delete llmd assistant
+# Kubernetes' garbage collector learns of new kinds some time after they are installed, and takes its time with what it met
+# before: the tests of deletion begin once it has collected the demo's children.
+kubectl -n team-a wait --for=delete --timeout=300s serviceaccount/assistant networkpolicy/assistant-fetch pvc/assistant-weights
 
 export ALCAZAR_KUBECONFIG=$KUBECONFIG
 cargo test --workspace --test e2e -- --test-threads=2 --skip enforcement "$@"

@@ -100,7 +100,7 @@ impl Error {
         match self {
             Self::Leaving { .. } => ErrorClass::RequeueAfter(Duration::from_secs(1)),
             Self::NameConflict { .. } => ErrorClass::RequeueAfter(Duration::from_secs(5)),
-            Self::Request { .. } if self.fault() == Some(Fault::QuotaExceeded) => {
+            Self::Request { .. } if matches!(self.fault(), Some(Fault::QuotaExceeded | Fault::NamespaceLeaving)) => {
                 ErrorClass::RequeueAfter(Duration::from_secs(5))
             }
             Self::Request { .. } | Self::Read { .. } => ErrorClass::Backoff,

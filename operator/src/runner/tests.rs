@@ -4,6 +4,14 @@ fn key(lane: &str, n: usize) -> Key {
     Key::new("team", format!("{lane}-{n}"))
 }
 
+fn taken(busy: &mut Busy, queue: &mut Queue<Key>, now: Instant) -> [usize; 2] {
+    let mut count = [0, 0];
+    while let Some((_, lane)) = busy.take(queue, now) {
+        count[usize::from(lane == Lane::Normal)] += 1;
+    }
+    count
+}
+
 #[test]
 fn first_visits_keep_other_passes_back_and_do_not_stop_them() {
     let (mut queue, mut busy, now) = (Queue::default(), Busy::default(), Instant::now());
@@ -11,24 +19,15 @@ fn first_visits_keep_other_passes_back_and_do_not_stop_them() {
         queue.push(key("normal", n), Lane::Normal, now);
         queue.push(key("first", n), Lane::First, now);
     }
-    let mut running = Vec::new();
-    while let Some((_, lane)) = busy.take(&mut queue) {
-        running.push(lane);
-    }
-    let of = |running: &[Lane], wanted| running.iter().filter(|lane| **lane == wanted).count();
-    assert_eq!(of(&running, Lane::First), FIRST_VISITS_AT_A_TIME);
-    assert_eq!(of(&running, Lane::Normal), PASSES_BESIDE_FIRST_VISITS);
-    assert!(busy.is_full(), "no timer runs for what must wait anyway");
-    for n in 0..100 {
-        queue.done(&key("first", n));
-    }
-    while queue.pop_lane(Lane::First, Instant::now()).is_some() {}
-    for _ in 0..FIRST_VISITS_AT_A_TIME {
-        busy.release(Lane::First);
-    }
-    assert!(!busy.is_full());
-    while let Some((_, lane)) = busy.take(&mut queue) {
-        running.push(lane);
-    }
-    assert_eq!(of(&running, Lane::Normal), PASSES_AT_A_TIME);
+    assert_eq!(taken(&mut busy, &mut queue, now), [FIRST_VISITS_AT_A_TIME, 0]);
+    let later = now + LONGEST_HOLD;
+    assert_eq!(busy.wakes(&queue, now), Some(later), "what is kept back needs no event to go on");
+    assert_eq!(taken(&mut busy, &mut queue, later), [0, PASSES_BESIDE_FIRST_VISITS]);
+    assert_eq!(busy.wakes(&queue, later), None, "no timer runs for what must wait anyway");
+    while queue.pop_lane(Lane::First, now).is_some() {}
+    (0..FIRST_VISITS_AT_A_TIME).for_each(|_| busy.release(Lane::First));
+    assert_eq!(taken(&mut busy, &mut queue, now), [0, PASSES_AT_A_TIME - PASSES_BESIDE_FIRST_VISITS]);
+    assert_eq!(busy.wakes(&queue, now), None);
+    busy.release(Lane::Normal);
+    assert_eq!(busy.wakes(&queue, now), queue.next_due());
 }

@@ -5,6 +5,8 @@
 pub enum Fault {
     /// A ResourceQuota or LimitRange refuses it.
     QuotaExceeded,
+    /// Its namespace is being deleted: nothing can be made there any more, and soon nothing is there.
+    NamespaceLeaving,
     /// RBAC, Pod Security or an admission policy refuses it.
     Forbidden,
     /// The object is not valid for this API server.
@@ -29,6 +31,7 @@ impl Fault {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::QuotaExceeded => "QuotaExceeded",
+            Self::NamespaceLeaving => "NamespaceLeaving",
             Self::Forbidden => "Forbidden",
             Self::Invalid => "Invalid",
             Self::NotFound => "NotFound",
@@ -54,6 +57,8 @@ pub fn fault(error: &kube::Error) -> Fault {
 fn of_status(code: u16, message: &str) -> Fault {
     match code {
         403 if is_quota(message) => Fault::QuotaExceeded,
+        // The words of the admission plugin NamespaceLifecycle.
+        403 if message.contains("because it is being terminated") => Fault::NamespaceLeaving,
         401 | 403 => Fault::Forbidden,
         400 | 422 => Fault::Invalid,
         404 | 410 => Fault::NotFound,
@@ -110,6 +115,11 @@ mod tests {
                 403,
                 "persistentvolumeclaims \"m-weights\" is forbidden: maximum storage usage per PersistentVolumeClaim is 1Gi, but request is 20Gi",
                 Fault::QuotaExceeded,
+            ),
+            (
+                403,
+                "services \"x\" is forbidden: unable to create new content in namespace t because it is being terminated",
+                Fault::NamespaceLeaving,
             ),
             (403, "services is forbidden: User \"x\" cannot create resource", Fault::Forbidden),
             (422, "Job.batch \"x\" is invalid: spec.template: field is immutable", Fault::Invalid),

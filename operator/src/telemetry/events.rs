@@ -11,7 +11,10 @@ use kube::{
 };
 use tracing::{info, warn};
 
-use super::metrics::Metrics;
+use super::{
+    api_errors::{Fault, fault},
+    metrics::Metrics,
+};
 use crate::{conditions::Transition, context::FIELD_MANAGER};
 
 /// Longest note that `events.k8s.io/v1` takes.
@@ -39,7 +42,9 @@ impl Recorder {
         let event = self.event(object, transition, Timestamp::now());
         let namespace = object.namespace.as_deref().unwrap_or("default");
         let api: Api<Event> = Api::namespaced(self.client.clone(), namespace);
-        if let Err(failure) = api.create(&PostParams::default(), &event).await {
+        if let Err(failure) = api.create(&PostParams::default(), &event).await
+            && fault(&failure) != Fault::NamespaceLeaving
+        {
             warn!(error = %failure, "failed to publish an Event");
             self.metrics.event_lost();
         }
