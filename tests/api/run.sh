@@ -6,6 +6,7 @@ cd "$(dirname "$0")/../.."
 export STATE=$PWD/target/api PORT=${PORT:-7443} NODE=0
 BIN=$PWD/target/cluster-bin
 
+rm -rf target/test-operators # settings and logs of the last run
 [ "${KEEP:-}" = 1 ] || trap 'tests/cluster/down.sh' EXIT
 tests/cluster/up.sh
 "$BIN/kubectl" --kubeconfig "$STATE/admin.kubeconfig" apply --server-side -f crds/yaml >/dev/null
