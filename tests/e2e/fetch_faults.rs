@@ -7,7 +7,7 @@ use alcazar_tests::{
     wait::LONG,
 };
 
-use crate::scenario::{REVISION, model, namespace};
+use crate::scenario::{REPO, REVISION, model, namespace};
 
 /// The model of `repo` must end `Stalled` for `reason`, with a message that holds `told`.
 async fn stalls(namespace: &TestNamespace, name: &str, repo: &str, reason: &str, told: &[&str]) {
@@ -39,6 +39,11 @@ async fn a_source_that_refuses() {
     stalls(&namespace, "forbidden", "faults/forbidden", "SourceForbidden", &[]).await;
     // A hub does not tell strangers whether a repository exists.
     stalls(&namespace, "missing", "nobody/nothing", "SourceUnauthorized", &["does not exist"]).await;
+    let absent = "0".repeat(40);
+    let text = model("revision", REPO, "").replace(REVISION, &absent);
+    apply_yaml(&namespace.client, &namespace.name, &text).await;
+    let message = wait_reason(&models(&namespace), "revision", "Stalled", ("True", "SourceNotFound"), LONG).await;
+    assert!(message.contains(&absent), "what was not found should be named: {message}");
     namespace.close().await;
 }
 

@@ -88,6 +88,18 @@ impl World {
         Self::of(include_str!("testdata/smallest.yaml"))
     }
 
+    /// Gives the deployment the sealed model of `assistant`, under the name that it asks for.
+    pub(crate) fn has_sealed_model(&mut self) {
+        let mut model = Self::assistant().observed.model.expect("the fixture should have an LlmModel");
+        let name = self.object.spec.model_name.clone().unwrap_or_else(|| self.object.name_any());
+        model.metadata.name = Some(name);
+        model.metadata.namespace = self.object.namespace();
+        if self.object.spec.model.is_some() {
+            self.observed.own_model = Some(model.clone());
+        }
+        self.observed.model = Some(model);
+    }
+
     pub(crate) fn valid(&self) -> Result<ValidatedDeployment, Error> {
         let site =
             Site { settings: &self.settings, isolation_targets: &self.targets, operator_namespace: "alcazar-system" };

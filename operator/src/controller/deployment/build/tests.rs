@@ -199,3 +199,25 @@ fn the_secret_holds_what_the_pods_mount_and_says_when_it_ends() {
     let deployment = serde_json::to_string(&built.deployments).unwrap();
     assert!(deployment.contains(&leaf.fingerprint[..16]) && !deployment.contains("PRIVATE KEY"));
 }
+
+/// Every deployment of `examples/`, with its model sealed.
+#[test]
+fn what_the_examples_become() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let mut n_deployments = 0;
+    for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "yaml")) {
+        let text = std::fs::read_to_string(file).unwrap();
+        for document in text.split("\n---\n").filter(|document| document.contains("\nkind: LlmDeployment")) {
+            let mut world = World::of(document);
+            world.settings = settings(SETTINGS);
+            world.has_sealed_model();
+            let built = build(&world.valid().unwrap(), &world.plan(), &World::tls());
+            let name = world.object.metadata.name.clone().unwrap();
+            insta::assert_snapshot!(format!("example-{name}"), render(&built));
+            n_deployments += 1;
+        }
+    }
+    assert!(n_deployments >= 6, "the examples should have been found, but only {n_deployments} deployments were");
+}
