@@ -34,7 +34,9 @@ cluster_embedded() {
   tests/cluster/import-image.sh target/images/{operator,runtime,hub}.tar
   kubectl apply -f tests/cluster/hub/hub.yaml
   kubectl -n hub rollout status deployment/hub --timeout=120s
-  SETTINGS=(-f examples/demo/values.yaml)
+  # The tag stays the same when the program changes; the annotation lets a running operator be replaced then.
+  local program; program=$(sha256sum < target/images/operator.tar)
+  SETTINGS=(-f examples/demo/values.yaml --set-string "podAnnotations.operator-image=${program:0:16}")
 }
 
 show_progress() {

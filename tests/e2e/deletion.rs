@@ -16,9 +16,10 @@ use k8s_openapi::api::{
 };
 use kube::{
     Resource, ResourceExt,
-    api::{DeleteParams, ListParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams},
     core::NamespaceResourceScope,
 };
+use serde_json::json;
 
 use crate::scenario::{deployment, model, namespace, served};
 
@@ -75,6 +76,25 @@ async fn while_fetching() {
     wait_for("the fetch Job", LONG, async || match names::<Job>(&namespace).await {
         jobs if jobs.is_empty() => Err("no Job".to_owned()),
         _ => Ok(()),
+    })
+    .await;
+    delete_deployment(&namespace).await;
+    nothing_left_but(&namespace, &[]).await;
+    namespace.close().await;
+}
+
+#[tokio::test]
+async fn while_rolling_out() {
+    let cluster = Cluster::connect().await;
+    let namespace = served(&cluster, "del-rollout", "assistant", "").await;
+    let patch = json!({"spec": {"podTemplate": {"annotations": {"example.com/revision": "2"}}}});
+    deployments(&namespace)
+        .patch("assistant", &PatchParams::default(), &Patch::Merge(patch))
+        .await
+        .expect("the change should be accepted");
+    wait_for("the second pod", LONG, async || match names::<Pod>(&namespace).await {
+        pods if pods.len() > 1 => Ok(()),
+        pods => Err(pods.join(", ")),
     })
     .await;
     delete_deployment(&namespace).await;

@@ -83,6 +83,19 @@ async fn a_source_that_stumbles_is_good_enough() {
     namespace.close().await;
 }
 
+/// A source that breaks off at the same byte each time is told with how far it came, and is tried again later.
+#[tokio::test]
+async fn a_download_that_is_cut_for_good() {
+    let cluster = Cluster::connect().await;
+    let namespace = namespace(&cluster, "cut").await;
+    apply_yaml(&cluster.client, &namespace.name, &model("short", "faults/short", "")).await;
+    let message = wait_reason(&models(&namespace), "short", "Ready", ("False", "SourceUnreachable"), LONG).await;
+    assert!(message.contains("40000 of 76000 bytes"), "how far it came should be told: {message}");
+    let status = models(&namespace).get("short").await.expect("the model should exist").data["status"].clone();
+    assert!(status["digest"].as_str().is_none_or(str::is_empty), "nothing may be sealed: {status}");
+    namespace.close().await;
+}
+
 /// Hosts outside the allow-list are never asked: no Job is even made.
 #[tokio::test]
 async fn a_host_that_is_not_allowed() {

@@ -26,5 +26,9 @@ async fn bad_requests_say_what_is_wrong() {
         assert!(outcome.output.to_lowercase().contains(&expected.to_lowercase()), "{name}: {}", outcome.output);
         assert!(!outcome.output.contains("word word"), "{name}: the prompt must not be in the error");
     }
+    // The probe's own program: more bytes than any request may have.
+    let outcome = ask(&namespace, "large", "assistant", "/v1/chat/completions", "@/proc/self/exe").await;
+    assert_ne!(outcome.code, 0, "{}", outcome.output);
+    assert!(outcome.output.contains("4194304"), "the limit should be told: {}", outcome.output);
     namespace.close().await;
 }

@@ -67,7 +67,10 @@ pub(crate) fn trouble(failure: &apply::Error) -> Option<Trouble> {
             }
             (Fault::Forbidden | Fault::Invalid, "PersistentVolumeClaim") => Some(Trouble::new(
                 Reason::ResizeFailed,
-                format!("the volume cannot be made or grown as asked for: {said}"),
+                format!(
+                    "the volume cannot be made or grown as asked for: {said}; set storage.size back, or make the model \
+                     anew with the size it needs if its class does not allow growing"
+                ),
             )),
             (Fault::Forbidden | Fault::Invalid, "Job") => Some(Trouble::new(Reason::PodRefused, said)),
             _ => None,
