@@ -3,11 +3,14 @@
 //! Pre-norm decoder layers: RMS norm, rotary attention with shared key-value heads, SiLU-gated feed-forward part.
 
 use alcazar_core::{
-    AttentionSpec, Backend, BackendError, Batch, CacheShape, DecoderConfig, Logits, Model, RopeStyle, WeightNames,
-    WeightSource, backend::CacheSpec,
+    Activation, AttentionSpec, Backend, BackendError, Batch, CacheShape, DecoderConfig, Gating, Logits, Model,
+    RopeStyle, WeightNames, WeightSource, backend::CacheSpec,
 };
 
-use crate::{LoadError, weights::Loader};
+use crate::{
+    LoadError,
+    weights::{Linear, Loader},
+};
 
 /// A loaded model.
 pub(crate) struct Llama<B: Backend> {
@@ -28,12 +31,7 @@ struct Shape {
     head_dim: usize,
     norm_epsilon: f32,
     style: RopeStyle,
-    attention: AttentionSpec,
-}
-
-struct Linear<B: Backend> {
-    weight: B::Matrix,
-    bias: Option<B::Vector>,
+    attention: AttentionSpec<'static>,
 }
 
 struct Layer<B: Backend> {
@@ -139,20 +137,12 @@ impl<B: Backend> Llama<B> {
 
 impl Shape {
     fn new(config: &DecoderConfig) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "a head has far fewer than 2^23 elements")]
-        let scale = 1.0 / (config.head_dim as f32).sqrt();
         Self {
             vocabulary: config.vocabulary,
             head_dim: config.head_dim,
             norm_epsilon: config.norm_epsilon,
             style: config.rope.style,
-            attention: AttentionSpec {
-                layer: 0,
-                n_heads: config.n_heads,
-                n_kv_heads: config.n_kv_heads,
-                head_dim: config.head_dim,
-                scale,
-            },
+            attention: AttentionSpec::plain(0, config.n_heads, config.n_kv_heads, config.head_dim),
         }
     }
 }
@@ -165,13 +155,7 @@ impl<B: Backend> Layer<B> {
     fn load(loader: &Loader<'_, B>, names: &Names, config: &DecoderConfig, nth: usize) -> Result<Self, LoadError> {
         let name = |part: &str| format!("{}.{nth}.{part}", names.layer);
         let norm = |part: &str| loader.vector(&weight(&name(part)), config.hidden);
-        let linear = |part: &str, n_out: usize, n_in: usize| -> Result<Linear<B>, LoadError> {
-            let bias = format!("{}.bias", name(part));
-            Ok(Linear {
-                weight: loader.matrix(&weight(&name(part)), [n_out, n_in])?,
-                bias: loader.has(&bias).then(|| loader.vector(&bias, n_out)).transpose()?,
-            })
-        };
+        let linear = |part: &str, n_out: usize, n_in: usize| loader.linear(&name(part), [n_out, n_in]);
         let (hidden, inner) = (config.hidden, config.feed_forward);
         Ok(Self {
             attention_norm: norm(names.attention_norm)?,
@@ -187,12 +171,6 @@ impl<B: Backend> Layer<B> {
     }
 }
 
-impl<B: Backend> Linear<B> {
-    fn apply(&self, backend: &B, x: &B::Tensor) -> Result<B::Tensor, BackendError> {
-        backend.linear(x, &self.weight, self.bias.as_ref())
-    }
-}
-
 impl<B: Backend> Layer<B> {
     /// # Shapes
     /// - x: `[rows, hidden]`; output: `[rows, n_heads · head_dim]`
@@ -201,7 +179,7 @@ impl<B: Backend> Layer<B> {
         backend: &B,
         x: &B::Tensor,
         angles: &B::Angles,
-        step: (&Shape, AttentionSpec, &Batch),
+        step: (&Shape, AttentionSpec<'_>, &Batch),
         cache: &mut B::Cache,
     ) -> Result<B::Tensor, BackendError> {
         let (shape, spec, batch) = step;
@@ -218,7 +196,7 @@ impl<B: Backend> Layer<B> {
         let x = backend.add(x, &self.attention_output.apply(backend, attended)?)?;
         let inner = backend.rms_norm(&x, &self.feed_forward_norm, epsilon)?;
         let gate = self.gate.apply(backend, &inner)?;
-        let inner = backend.silu_mul(gate, &self.up.apply(backend, &inner)?)?;
+        let inner = backend.gate(gate, &self.up.apply(backend, &inner)?, Gating::Of(Activation::Silu))?;
         backend.add(x, &self.down.apply(backend, &inner)?)
     }
 }
@@ -235,8 +213,8 @@ impl<B: Backend> Model for Llama<B> {
     fn forward(&mut self, batch: &Batch) -> Result<Logits, BackendError> {
         batch.check(&self.cache_shape, self.config.vocabulary)?;
         let (backend, epsilon) = (&self.backend, self.config.norm_epsilon);
-        let mut x = backend.embedding(&self.embedding, &batch.tokens)?;
-        let angles = backend.angles(&batch.positions(), &self.frequencies)?;
+        let mut x = backend.embedding(&self.embedding, &batch.ids())?;
+        let angles = backend.angles(&batch.positions(), &self.frequencies, 1.0)?;
         let last = self.layers.len().saturating_sub(1);
         for (nth, layer) in self.layers.iter().enumerate() {
             let spec = AttentionSpec { layer: nth, ..self.config.attention };
