@@ -4,7 +4,7 @@ use alcazar_core::{
     Activation, AttentionSpec, Backend, BackendError, Batch, DecoderConfig, Gating, PackedAttention, RawTensor,
     RopeStyle, WeightType, backend::CacheSpec,
 };
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use crate::{
     device, host, packed,
@@ -86,7 +86,7 @@ impl CandleBackend {
     /// Memory that a token's keys and values take.
     pub fn cache_bytes_per_token(&self, config: &DecoderConfig) -> u64 {
         let element_bytes = if self.on_host() { size_of::<u16>() } else { size_of::<f32>() };
-        (2 * config.n_layers * config.kv_width() * element_bytes) as u64
+        (2 * config.n_layers() * config.kv_width() * element_bytes) as u64
     }
 
     const fn on_host(&self) -> bool {
@@ -246,6 +246,10 @@ impl Backend for CandleBackend {
 
     fn rows(&self, x: &Tensor, rows: &[usize]) -> Result<Tensor, BackendError> {
         Tensor::new(numbers(rows), &self.device).and_then(|rows| x.index_select(&rows, 0)).on("rows", &[x])
+    }
+
+    fn zeros(&self, n_rows: usize, width: usize) -> Result<Tensor, BackendError> {
+        Tensor::zeros((n_rows, width), DType::F32, &self.device).on("zeros", &[])
     }
 
     fn add_rows(&self, acc: Tensor, rows: &[usize], weights: &[f32], y: &Tensor) -> Result<Tensor, BackendError> {

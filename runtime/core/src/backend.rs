@@ -166,6 +166,9 @@ pub trait Backend: Send + 'static {
     /// Some rows of x, in the order asked for.
     fn rows(&self, x: &Self::Tensor, rows: &[usize]) -> Result<Self::Tensor, BackendError>;
 
+    /// Where a sum begins: `[rows, width]`.
+    fn zeros(&self, n_rows: usize, width: usize) -> Result<Self::Tensor, BackendError>;
+
     /// Adds `weights[n] · y[n]` to row `rows[n]` of `acc`: what an expert made of some rows goes back to its places.
     ///
     /// # Shapes

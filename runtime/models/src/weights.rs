@@ -15,6 +15,12 @@ pub(crate) struct Linear<B: Backend> {
     bias: Option<B::Vector>,
 }
 
+/// The same before the device has it.
+pub(crate) struct RawLinear<'a> {
+    pub(crate) weight: RawTensor<'a>,
+    pub(crate) bias: Option<RawTensor<'a>>,
+}
+
 impl<B: Backend> Loader<'_, B> {
     pub(crate) fn has(&self, name: &str) -> bool {
         self.source.describe(name).is_some()
@@ -22,10 +28,6 @@ impl<B: Backend> Loader<'_, B> {
 
     pub(crate) fn matrix(&self, name: &str, shape: [usize; 2]) -> Result<B::Matrix, LoadError> {
         self.put_matrix(&self.raw(name, &shape)?)
-    }
-
-    pub(crate) fn vector(&self, name: &str, width: usize) -> Result<B::Vector, LoadError> {
-        self.put_vector(&self.raw(name, &[width])?)
     }
 
     /// Plain numbers, for what a family computes with itself.
@@ -44,6 +46,11 @@ impl<B: Backend> Loader<'_, B> {
         }
     }
 
+    /// The same of a tensor that not all files have.
+    pub(crate) fn raw_if_there(&self, name: &str, shape: &[usize]) -> Result<Option<RawTensor<'_>>, LoadError> {
+        self.has(name).then(|| self.raw(name, shape)).transpose()
+    }
+
     pub(crate) fn put_matrix(&self, raw: &RawTensor<'_>) -> Result<B::Matrix, LoadError> {
         self.backend.matrix(raw).map_err(|source| LoadError::Device { name: raw.name.clone(), source })
     }
@@ -53,11 +60,32 @@ impl<B: Backend> Loader<'_, B> {
     }
 
     /// `name.weight` and, where the files have it, `name.bias`.
-    pub(crate) fn linear(&self, name: &str, [n_out, n_in]: [usize; 2]) -> Result<Linear<B>, LoadError> {
-        let weight = self.matrix(&format!("{name}.weight"), [n_out, n_in])?;
-        let bias = format!("{name}.bias");
-        let bias = self.has(&bias).then(|| self.vector(&bias, n_out)).transpose()?;
-        Ok(Linear { weight, bias })
+    pub(crate) fn raw_linear(&self, name: &str, shape: [usize; 2]) -> Result<RawLinear<'_>, LoadError> {
+        let weight = self.raw(&format!("{name}.weight"), &shape)?;
+        Ok(RawLinear { weight, bias: self.raw_if_there(&format!("{name}.bias"), &shape[..1])? })
+    }
+
+    /// The same where the file has the matrix as `[in, out]`; shape is `[out, in]` nevertheless.
+    pub(crate) fn raw_transposed(&self, name: &str, [n_out, n_in]: [usize; 2]) -> Result<RawLinear<'_>, LoadError> {
+        let weight = self.raw(&format!("{name}.weight"), &[n_in, n_out])?.transposed()?;
+        Ok(RawLinear { weight, bias: self.raw_if_there(&format!("{name}.bias"), &[n_out])? })
+    }
+
+    pub(crate) fn linear(&self, name: &str, shape: [usize; 2]) -> Result<Linear<B>, LoadError> {
+        self.put(&self.raw_linear(name, shape)?)
+    }
+
+    pub(crate) fn put(&self, raw: &RawLinear<'_>) -> Result<Linear<B>, LoadError> {
+        let bias = raw.bias.as_ref().map(|bias| self.put_vector(bias)).transpose()?;
+        Ok(Linear { weight: self.put_matrix(&raw.weight)?, bias })
+    }
+}
+
+impl RawLinear<'_> {
+    /// Some outputs.
+    pub(crate) fn rows(&self, rows: impl Iterator<Item = usize> + Clone) -> Result<RawLinear<'static>, LoadError> {
+        let bias = self.bias.as_ref().map(|bias| bias.rows(rows.clone())).transpose()?;
+        Ok(RawLinear { weight: self.weight.rows(rows)?, bias })
     }
 }
 
