@@ -1,13 +1,13 @@
 //! The backend: chooses between `host` and `device`, and turns candle's errors into the runtime's.
 
 use alcazar_core::{
-    AttentionSpec, Backend, BackendError, Batch, DecoderConfig, RawTensor, RopeStyle, TokenId, WeightType,
-    backend::CacheSpec,
+    Activation, AttentionSpec, Backend, BackendError, Batch, DecoderConfig, Gating, PackedAttention, RawTensor,
+    RopeStyle, WeightType, backend::CacheSpec,
 };
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use crate::{
-    device, host,
+    device, host, packed,
     weights::{Matrix, Vector},
 };
 
@@ -86,7 +86,7 @@ impl CandleBackend {
     /// Memory that a token's keys and values take.
     pub fn cache_bytes_per_token(&self, config: &DecoderConfig) -> u64 {
         let element_bytes = if self.on_host() { size_of::<u16>() } else { size_of::<f32>() };
-        (2 * config.n_layers * config.kv_width() * element_bytes) as u64
+        (2 * config.n_layers() * config.kv_width() * element_bytes) as u64
     }
 
     const fn on_host(&self) -> bool {
@@ -116,6 +116,10 @@ impl<T> OnDevice<T> for candle_core::Result<T> {
     }
 }
 
+fn numbers(rows: &[usize]) -> Vec<u32> {
+    rows.iter().map(|row| u32::try_from(*row).unwrap_or(u32::MAX)).collect()
+}
+
 impl Backend for CandleBackend {
     type Tensor = Tensor;
     type Matrix = Matrix;
@@ -140,11 +144,10 @@ impl Backend for CandleBackend {
             .map_err(|error| device_error("cache", format!("{spec:?}"), error))
     }
 
-    fn embedding(&self, table: &Matrix, tokens: &[TokenId]) -> Result<Tensor, BackendError> {
-        let ids: Vec<u32> = tokens.iter().map(|token| token.0).collect();
+    fn embedding(&self, table: &Matrix, ids: &[u32]) -> Result<Tensor, BackendError> {
         table
-            .lookup(&ids, &self.device)
-            .map_err(|error| device_error("embedding", format!("{} tokens", tokens.len()), error))
+            .lookup(ids, &self.device)
+            .map_err(|error| device_error("embedding", format!("{} rows of {}", ids.len(), table.n_out), error))
     }
 
     fn linear(&self, x: &Tensor, w: &Matrix, bias: Option<&Vector>) -> Result<Tensor, BackendError> {
@@ -163,6 +166,13 @@ impl Backend for CandleBackend {
         }
     }
 
+    fn layer_norm(&self, x: &Tensor, gain: &Vector, bias: Option<&Vector>, eps: f32) -> Result<Tensor, BackendError> {
+        if self.on_host() {
+            return host::layer_norm(x, &gain.values, bias.map(|bias| bias.values.as_slice()), eps);
+        }
+        device::layer_norm(x, &gain.tensor, bias.map(|bias| &bias.tensor), eps).on("layer_norm", &[x])
+    }
+
     fn rms_norm(&self, x: &Tensor, gain: &Vector, eps: f32) -> Result<Tensor, BackendError> {
         if self.on_host() {
             return host::rms_norm(x, &gain.values, eps);
@@ -170,11 +180,11 @@ impl Backend for CandleBackend {
         device::rms_norm(x, &gain.tensor, eps).on("rms_norm", &[x])
     }
 
-    fn angles(&self, positions: &[u32], frequencies: &[f32]) -> Result<Angles, BackendError> {
+    fn angles(&self, positions: &[u32], frequencies: &[f32], magnitude: f32) -> Result<Angles, BackendError> {
         #[expect(clippy::cast_precision_loss, reason = "the reference computes angles in f32 too")]
         let angle = |position: u32, frequency: f32| position as f32 * frequency;
         let angles = positions.iter().flat_map(|position| frequencies.iter().map(move |f| angle(*position, *f)));
-        let (sin, cos) = angles.map(f32::sin_cos).unzip();
+        let (sin, cos) = angles.map(f32::sin_cos).map(|(sin, cos)| (sin * magnitude, cos * magnitude)).unzip();
         Ok(Angles { cos, sin, n_pairs: frequencies.len() })
     }
 
@@ -189,7 +199,7 @@ impl Backend for CandleBackend {
         &self,
         [q, k, v]: [&Tensor; 3],
         cache: &mut Cache,
-        spec: &AttentionSpec,
+        spec: &AttentionSpec<'_>,
         batch: &Batch,
     ) -> Result<Tensor, BackendError> {
         match &mut cache.place {
@@ -198,11 +208,33 @@ impl Backend for CandleBackend {
         }
     }
 
-    fn silu_mul(&self, gate: Tensor, up: &Tensor) -> Result<Tensor, BackendError> {
+    fn packed_attention(&self, qkv: [&Tensor; 3], spec: &PackedAttention<'_, Tensor>) -> Result<Tensor, BackendError> {
+        packed::check(qkv, spec)?;
         if self.on_host() {
-            return host::silu_mul(&gate, up);
+            return host::packed_attention(qkv, spec);
         }
-        gate.silu().and_then(|gate| gate.mul(up)).on("silu_mul", &[up])
+        device::packed_attention(qkv, spec).on("packed_attention", &qkv)
+    }
+
+    fn activate(&self, x: Tensor, activation: Activation) -> Result<Tensor, BackendError> {
+        if self.on_host() {
+            return host::activate(&x, activation);
+        }
+        device::activate(&x, activation).on("activate", &[&x])
+    }
+
+    fn gate(&self, gate: Tensor, up: &Tensor, gating: Gating) -> Result<Tensor, BackendError> {
+        if self.on_host() {
+            return host::gate(&gate, up, gating);
+        }
+        device::gate(&gate, up, gating).on("gate", &[&gate, up])
+    }
+
+    fn scale(&self, x: Tensor, factor: f32) -> Result<Tensor, BackendError> {
+        if self.on_host() {
+            return host::scale(&x, factor);
+        }
+        x.affine(f64::from(factor), 0.0).on("scale", &[&x])
     }
 
     fn add(&self, a: Tensor, b: &Tensor) -> Result<Tensor, BackendError> {
@@ -213,8 +245,25 @@ impl Backend for CandleBackend {
     }
 
     fn rows(&self, x: &Tensor, rows: &[usize]) -> Result<Tensor, BackendError> {
-        let rows: Vec<u32> = rows.iter().map(|row| u32::try_from(*row).unwrap_or(u32::MAX)).collect();
-        Tensor::new(rows, &self.device).and_then(|rows| x.index_select(&rows, 0)).on("rows", &[x])
+        Tensor::new(numbers(rows), &self.device).and_then(|rows| x.index_select(&rows, 0)).on("rows", &[x])
+    }
+
+    fn zeros(&self, n_rows: usize, width: usize) -> Result<Tensor, BackendError> {
+        Tensor::zeros((n_rows, width), DType::F32, &self.device).on("zeros", &[])
+    }
+
+    fn add_rows(&self, acc: Tensor, rows: &[usize], weights: &[f32], y: &Tensor) -> Result<Tensor, BackendError> {
+        if y.dims().first() != Some(&rows.len()) || weights.len() != rows.len() {
+            return Err(BackendError::Shape {
+                op: "add_rows",
+                found: format!("{:?}, {} rows, {} weights", y.dims(), rows.len(), weights.len()),
+                expected: "as many of each".to_owned(),
+            });
+        }
+        if self.on_host() {
+            return host::add_rows(&acc, rows, weights, y);
+        }
+        device::add_rows(&acc, &numbers(rows), weights, y).on("add_rows", &[&acc, y])
     }
 
     fn to_host(&self, x: &Tensor) -> Result<Vec<f32>, BackendError> {

@@ -1,15 +1,24 @@
 //! The operations between the matrix products, on slices, for CPUs.
 
+mod activation;
 mod attention;
 mod cache;
-mod elementwise;
+mod norm;
 pub(crate) mod offsets;
+mod packed;
 mod parallel;
+mod rope;
 mod simd;
+mod softmax;
+mod sum;
 
+pub(crate) use activation::{activate, gate, scale};
 pub(crate) use attention::attention;
 pub(crate) use cache::Cache;
-pub(crate) use elementwise::{add, add_bias, rms_norm, rope, silu_mul};
+pub(crate) use norm::{layer_norm, rms_norm};
+pub(crate) use packed::packed_attention;
+pub(crate) use rope::rope;
+pub(crate) use sum::{add, add_bias, add_rows};
 
 use alcazar_core::BackendError;
 use candle_core::{CpuStorage, Device, Storage, Tensor};
@@ -54,4 +63,15 @@ fn width(op: &'static str, x: &Tensor, expected: Option<usize>) -> Result<usize,
             expected: format!("rows of {}", expected.map_or("numbers".to_owned(), |width| width.to_string())),
         }),
     }
+}
+
+fn same_shape(op: &'static str, a: &Tensor, b: &Tensor) -> Result<usize, BackendError> {
+    if a.dims() == b.dims() {
+        return width(op, a, None);
+    }
+    Err(BackendError::Shape {
+        op,
+        found: format!("{:?} and {:?}", a.dims(), b.dims()),
+        expected: "equal shapes".to_owned(),
+    })
 }

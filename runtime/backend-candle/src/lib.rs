@@ -11,6 +11,7 @@
 mod backend;
 mod device;
 mod host;
+mod packed;
 mod pool;
 pub mod threads;
 mod weights;

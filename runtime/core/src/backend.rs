@@ -1,6 +1,6 @@
 //! What a model family asks of a device. A family is generic over this trait and names no implementation.
 
-use crate::{BackendError, Batch, CacheShape, RawTensor, TokenId};
+use crate::{AttentionSpec, BackendError, Batch, CacheShape, PackedAttention, RawTensor};
 
 /// How rotary embedding pairs the elements of a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,19 +11,33 @@ pub enum RopeStyle {
     Halves,
 }
 
-/// Shape of an attention layer.
+/// What is applied to each element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// `x / (1 + e⁻ˣ)`.
+    Silu,
+    /// `x · Φ(x)`, by the error function.
+    GeluErf,
+    /// Its approximation by tanh (`gelu_new`, `gelu_pytorch_tanh`, `gelu_fast`).
+    GeluTanh,
+    /// `max(x, 0)`.
+    Relu,
+    /// Hyperbolic tangent.
+    Tanh,
+}
+
+/// How a gate lets its partner through.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AttentionSpec {
-    /// Layer, as an index into the cache.
-    pub layer: usize,
-    /// Query heads.
-    pub n_heads: usize,
-    /// Key and value heads; divides `n_heads`.
-    pub n_kv_heads: usize,
-    /// Elements per head.
-    pub head_dim: usize,
-    /// Factor on the scores.
-    pub scale: f32,
+pub enum Gating {
+    /// `activation(gate) · up`.
+    Of(Activation),
+    /// `g · σ(alpha · g) · (u + 1)` with `g = min(gate, limit)` and `u` cut to `±limit` (gpt-oss).
+    ClampedSwiglu {
+        /// Steepness of the sigmoid.
+        alpha: f32,
+        /// Where both are cut.
+        limit: f32,
+    },
 }
 
 /// Shape of a model's cache, all layers.
@@ -63,12 +77,11 @@ pub trait Backend: Send + 'static {
     /// An empty cache.
     fn cache(&self, spec: &CacheSpec) -> Result<Self::Cache, BackendError>;
 
-    /// Rows of a table.
+    /// Rows of a table by number: of tokens, of learned positions, of token types.
     ///
     /// # Shapes
-    /// - table: `[vocabulary, width]`
-    /// - output: `[n_tokens, width]`
-    fn embedding(&self, table: &Self::Matrix, tokens: &[TokenId]) -> Result<Self::Tensor, BackendError>;
+    /// - table: `[entries, width]`; output: `[ids, width]`
+    fn embedding(&self, table: &Self::Matrix, ids: &[u32]) -> Result<Self::Tensor, BackendError>;
 
     /// `x · wᵀ (+ bias)`.
     ///
@@ -82,11 +95,26 @@ pub trait Backend: Send + 'static {
         bias: Option<&Self::Vector>,
     ) -> Result<Self::Tensor, BackendError>;
 
-    /// `x / sqrt(mean(x²) + eps) · gain`, row by row.
+    /// `(x − mean) / sqrt(variance + eps) · gain (+ bias)`, row by row.
+    ///
+    /// # Shapes
+    /// - x and output: `[rows, width]`; gain, bias: `[width]`
+    fn layer_norm(
+        &self,
+        x: &Self::Tensor,
+        gain: &Self::Vector,
+        bias: Option<&Self::Vector>,
+        eps: f32,
+    ) -> Result<Self::Tensor, BackendError>;
+
+    /// `x / sqrt(mean(x²) + eps) · gain`, over each piece of the gain's width: whole rows, or the heads in them.
+    ///
+    /// # Shapes
+    /// - x and output: `[rows, n · width]`; gain: `[width]`
     fn rms_norm(&self, x: &Self::Tensor, gain: &Self::Vector, eps: f32) -> Result<Self::Tensor, BackendError>;
 
-    /// Sines and cosines of `position · frequency`, shared by all layers of a step.
-    fn angles(&self, positions: &[u32], frequencies: &[f32]) -> Result<Self::Angles, BackendError>;
+    /// Sines and cosines of `position · frequency`, times `magnitude`, shared by all layers of a step.
+    fn angles(&self, positions: &[u32], frequencies: &[f32], magnitude: f32) -> Result<Self::Angles, BackendError>;
 
     /// Rotates each head's first `2 · frequencies` elements.
     ///
@@ -113,14 +141,45 @@ pub trait Backend: Send + 'static {
         batch: &Batch,
     ) -> Result<Self::Tensor, BackendError>;
 
-    /// `silu(gate) · up`, element by element.
-    fn silu_mul(&self, gate: Self::Tensor, up: &Self::Tensor) -> Result<Self::Tensor, BackendError>;
+    /// Attends both ways, each row to its own sequence.
+    ///
+    /// # Shapes
+    /// - q, k, v and output: `[rows, n_heads · head_dim]`
+    fn packed_attention(
+        &self,
+        qkv: [&Self::Tensor; 3],
+        spec: &PackedAttention<'_, Self::Tensor>,
+    ) -> Result<Self::Tensor, BackendError>;
+
+    /// The activation of each element.
+    fn activate(&self, x: Self::Tensor, activation: Activation) -> Result<Self::Tensor, BackendError>;
+
+    /// A gate applied to its partner, element by element.
+    fn gate(&self, gate: Self::Tensor, up: &Self::Tensor, gating: Gating) -> Result<Self::Tensor, BackendError>;
+
+    /// `x · factor`.
+    fn scale(&self, x: Self::Tensor, factor: f32) -> Result<Self::Tensor, BackendError>;
 
     /// `a + b`, element by element.
     fn add(&self, a: Self::Tensor, b: &Self::Tensor) -> Result<Self::Tensor, BackendError>;
 
     /// Some rows of x, in the order asked for.
     fn rows(&self, x: &Self::Tensor, rows: &[usize]) -> Result<Self::Tensor, BackendError>;
+
+    /// Where a sum begins: `[rows, width]`.
+    fn zeros(&self, n_rows: usize, width: usize) -> Result<Self::Tensor, BackendError>;
+
+    /// Adds `weights[n] · y[n]` to row `rows[n]` of `acc`: what an expert made of some rows goes back to its places.
+    ///
+    /// # Shapes
+    /// - acc and output: `[any, width]`; y: `[rows, width]`; rows (each at most once), weights: as many as y's rows
+    fn add_rows(
+        &self,
+        acc: Self::Tensor,
+        rows: &[usize],
+        weights: &[f32],
+        y: &Self::Tensor,
+    ) -> Result<Self::Tensor, BackendError>;
 
     /// The values, row by row, in host memory.
     fn to_host(&self, x: &Self::Tensor) -> Result<Vec<f32>, BackendError>;

@@ -50,6 +50,11 @@ impl CacheShape {
 }
 
 impl Batch {
+    /// The tokens as numbers of rows of the embedding.
+    pub fn ids(&self) -> Vec<u32> {
+        self.tokens.iter().map(|token| token.0).collect()
+    }
+
     /// The position in its sequence of every row.
     pub fn positions(&self) -> Vec<u32> {
         let mut positions = Vec::with_capacity(self.tokens.len());

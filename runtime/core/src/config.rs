@@ -1,12 +1,46 @@
-//! A decoder's dimensions, whichever file they came from.
+//! What a decoder is made of, whichever file said so. Families differ by these data and by the names of their tensors.
 
-use crate::RopeStyle;
+mod rope;
 
-/// Families of decoders that `models` implements.
+pub use rope::{RopeConfig, RopeScaling, RopeTable, yarn_magnitude};
+
+use crate::{Activation, Gating};
+
+/// Families of decoders that `models` knows the tensor names of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
-    /// Llama 1 to 3, Mistral, Qwen2, SmolLM: RMS norm, rotary embedding, SiLU gate.
+    /// Llama 1 to 3, Mistral, Qwen2, Qwen3, SmolLM2 and 3: separate projections, RMS norms before each part.
     Llama,
+    /// Gemma 2 and 3: norms before and after each part.
+    Gemma,
+    /// OLMo 2: norms after each part alone.
+    Olmo2,
+    /// Phi-3 and 4: fused projections.
+    Phi3,
+    /// StarCoder 2: layer norms, two matrices without a gate.
+    Starcoder2,
+    /// GPT-2, transposed matrices; and GPTBigCode.
+    Gpt2,
+    /// GPTBigCode (StarCoder 1): GPT-2 with shared keys and values, matrices not transposed.
+    GptBigCode,
+    /// GPT-NeoX, Pythia.
+    GptNeoX,
+    /// Mixtral.
+    Mixtral,
+    /// Qwen3 with experts.
+    Qwen3Moe,
+    /// OPT.
+    Opt,
+    /// BLOOM.
+    Bloom,
+    /// Falcon, its old and its new layers.
+    Falcon,
+    /// GPT-J.
+    GptJ,
+    /// GPT-Neo.
+    GptNeo,
+    /// gpt-oss.
+    GptOss,
 }
 
 /// Whose tensor names the files use.
@@ -18,20 +52,18 @@ pub enum WeightNames {
     HuggingFace,
 }
 
-/// Dimensions of a decoder. Readers of `formats` check the bounds, so that products of these do not overflow.
+/// A decoder. Readers of `formats` check the bounds, so that products of the dimensions do not overflow.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DecoderConfig {
-    /// Which code runs it.
+    /// Whose tensors these are.
     pub family: Family,
     /// As the file names it, for example `llama`.
     pub architecture: String,
     /// Whose tensor names the files use.
     pub names: WeightNames,
-    /// Layers.
-    pub n_layers: usize,
     /// Width of the residual stream.
     pub hidden: usize,
-    /// Width inside the feed-forward part.
+    /// Width inside the feed-forward part; of each expert, where there are experts.
     pub feed_forward: usize,
     /// Query heads.
     pub n_heads: usize,
@@ -41,72 +73,197 @@ pub struct DecoderConfig {
     pub head_dim: usize,
     /// Entries of the vocabulary.
     pub vocabulary: usize,
-    /// Longest context the model was made for, in tokens.
+    /// Longest context that is served, in tokens; as read, the one the model was made for.
     pub context_length: usize,
-    /// Added to the mean square in norms.
-    pub norm_epsilon: f32,
-    /// Rotary embedding.
-    pub rope: RopeConfig,
+    /// How the parts of a layer are put together.
+    pub block: BlockConfig,
+    /// Where a token's position enters.
+    pub position: Position,
+    /// What is common to all attention layers.
+    pub attention: AttentionConfig,
+    /// What the feed-forward part computes.
+    pub feed_forward_kind: FeedForward,
+    /// The layers, in their order.
+    pub layers: Vec<LayerConfig>,
+    /// What comes before the first layer.
+    pub input: InputConfig,
+    /// What comes after the last.
+    pub output: OutputConfig,
 }
 
-/// Rotary embedding.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RopeConfig {
-    /// Base of the frequencies.
-    pub theta: f32,
-    /// Elements of a head that are rotated.
-    pub dims: usize,
-    /// How they are paired.
-    pub style: RopeStyle,
-    /// How the frequencies were stretched.
-    pub scaling: RopeScaling,
-}
-
-/// How rotary frequencies were stretched for a longer context.
+/// How the parts of a layer are put together.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum RopeScaling {
-    /// They were not.
-    None,
-    /// All by one factor.
-    Linear {
-        /// Stretch.
-        factor: f32,
+pub struct BlockConfig {
+    /// Kind of all norms.
+    pub norm: NormKind,
+    /// Added to the mean square, or to the variance.
+    pub norm_epsilon: f32,
+    /// Added to the gains as the file has them: 1 in Gemma's checkpoints.
+    pub gain_offset: f32,
+    /// A norm before each part.
+    pub norm_before: bool,
+    /// A norm of each part's result, before it is added.
+    pub norm_after: bool,
+    /// The way of the residual stream.
+    pub residual: Residual,
+}
+
+/// Kind of a norm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NormKind {
+    /// By the root of the mean square.
+    Rms,
+    /// By mean and variance, with an optional bias.
+    Layer,
+}
+
+/// The way of the residual stream through a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Residual {
+    /// Attention is added, then what the feed-forward part makes of the sum.
+    Sequential,
+    /// Both parts see the layer's input, each through its own norm.
+    Parallel,
+    /// Both parts see the layer's input through one norm.
+    ParallelShared,
+    /// As sequential, but the norm is that of the sum (OPT 350M).
+    NormOfSum,
+}
+
+/// Where a token's position enters.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Position {
+    /// Queries and keys are rotated.
+    Rotary {
+        /// In most layers.
+        global: RopeConfig,
+        /// In those that say so (Gemma 3's layers with a window).
+        local: Option<RopeConfig>,
     },
-    /// Llama 3.1 and later: long waves by the factor, short ones not, those between smoothly.
-    Llama3 {
-        /// Stretch of the long waves.
-        factor: f32,
-        /// Below `original_context / low` rotations a wave is long.
-        low: f32,
-        /// Above `original_context / high` it is short.
-        high: f32,
-        /// Context before the stretch, in tokens.
-        original_context: f32,
+    /// A table of embeddings, one for each position.
+    Learned {
+        /// The row of position 0 (2 in OPT).
+        offset: usize,
+        /// Rows of the table.
+        entries: usize,
+    },
+    /// Scores fall with the distance, by the slopes of [`alibi_slopes`].
+    Alibi {
+        /// Factor on the slopes (Falcon scales them as it does the scores).
+        scale: f32,
     },
 }
 
-impl RopeConfig {
-    /// Radians per position, one for each rotated pair.
-    pub fn frequencies(&self) -> Vec<f32> {
-        #[expect(clippy::cast_precision_loss, reason = "a head has far fewer than 2^23 elements")]
-        let exponent = |pair: usize| -((2 * pair) as f32) / self.dims as f32;
-        (0..self.dims / 2).map(|pair| self.scaled(self.theta.powf(exponent(pair)))).collect()
-    }
+/// What is common to all attention layers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AttentionConfig {
+    /// Factor on the scores.
+    pub scale: f32,
+    /// See [`crate::AttentionSpec::soft_cap`].
+    pub soft_cap: Option<f32>,
+    /// Norms of queries and keys.
+    pub qk_norm: QkNorm,
+    /// See [`crate::AttentionSpec::sinks`].
+    pub has_sinks: bool,
+    /// Layer `n` scales by another `1 / (n + 1)` (a rare option of GPT-2).
+    pub scale_by_layer: bool,
+}
 
-    fn scaled(&self, frequency: f32) -> f32 {
-        match self.scaling {
-            RopeScaling::None => frequency,
-            RopeScaling::Linear { factor } => frequency / factor,
-            RopeScaling::Llama3 { factor, low, high, original_context } => {
-                let rotations = original_context * frequency / std::f32::consts::TAU;
-                let smooth = ((rotations - low) / (high - low)).clamp(0.0, 1.0);
-                (1.0 - smooth) * frequency / factor + smooth * frequency
-            }
-        }
-    }
+/// Norms of queries and keys, before the rotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QkNorm {
+    /// None.
+    None,
+    /// Of each head.
+    Heads,
+    /// Of all heads together.
+    Whole,
+}
+
+/// What the feed-forward part computes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FeedForward {
+    /// `down(activation(up(x)))`.
+    Plain(Activation),
+    /// `down(gate(gate(x), up(x)))`.
+    Gated(Gating),
+    /// Some gated experts for each token.
+    Experts {
+        /// What each expert computes.
+        gating: Gating,
+        /// Experts of a layer.
+        n_experts: usize,
+        /// Experts that a token goes through.
+        n_used: usize,
+        /// How a token's experts share.
+        routing: Routing,
+    },
+}
+
+/// How a token's experts share its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Routing {
+    /// By the softmax over all experts.
+    SoftmaxOfAll,
+    /// By the softmax over those that are used.
+    SoftmaxOfUsed,
+}
+
+/// What distinguishes a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerConfig {
+    /// See [`crate::AttentionSpec::window`].
+    pub window: Option<usize>,
+    /// Which rotation its queries and keys get.
+    pub rotation: Rotation,
+}
+
+/// Which rotation a layer's queries and keys get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rotation {
+    /// That of most layers.
+    Global,
+    /// That of layers with a window.
+    Local,
+    /// None, also where others are rotated (SmolLM3).
+    None,
+}
+
+/// What comes before the first layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct InputConfig {
+    /// Factor on the embeddings.
+    pub scale: Option<f32>,
+    /// A norm of the embeddings (BLOOM).
+    pub has_norm: bool,
+    /// Width of the embeddings, where it is not that of the residual stream (OPT 350M).
+    pub width: Option<usize>,
+}
+
+/// What comes after the last layer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OutputConfig {
+    /// A norm.
+    pub has_norm: bool,
+    /// The embedding's table is used whatever else the files hold. Otherwise it is used where they hold no other.
+    pub is_tied: bool,
+    /// Scores `s` become `cap · tanh(s / cap)` (Gemma 2).
+    pub soft_cap: Option<f32>,
 }
 
 impl DecoderConfig {
+    /// Layers.
+    pub const fn n_layers(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// Factor on the scores of a layer.
+    pub fn scale_of_layer(&self, nth: usize) -> f32 {
+        #[expect(clippy::cast_precision_loss, reason = "there are far fewer than 2^23 layers")]
+        let by = if self.attention.scale_by_layer { (nth + 1) as f32 } else { 1.0 };
+        self.attention.scale / by
+    }
+
     /// Width of all query heads.
     pub const fn q_width(&self) -> usize {
         self.n_heads * self.head_dim
@@ -118,26 +275,25 @@ impl DecoderConfig {
     }
 }
 
+/// Slopes for ALiBi: powers of `2^(-8/n)`, for head counts `n` that are no power of two those of the next lower one and,
+/// between them, every other one of the next higher (Press et al. 2022, and their code).
+pub fn alibi_slopes(n_heads: usize) -> Vec<f32> {
+    let lower = if n_heads.is_power_of_two() { n_heads } else { n_heads.next_power_of_two() / 2 };
+    #[expect(clippy::cast_precision_loss, reason = "a layer has far fewer than 2^23 heads")]
+    let power = |nth: usize, n: usize| (-8.0 * nth as f32 / n as f32).exp2();
+    let first = (1..=lower).map(|nth| power(nth, lower));
+    first.chain((0..n_heads.saturating_sub(lower)).map(|nth| power(2 * nth + 1, 2 * lower))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn rope(scaling: RopeScaling) -> Vec<f32> {
-        RopeConfig { theta: 10_000.0, dims: 64, style: RopeStyle::Halves, scaling }.frequencies()
-    }
-
     #[test]
-    fn llama3_scaling_keeps_short_waves_and_stretches_long_ones() {
-        let plain = rope(RopeScaling::None);
-        let scaled = rope(RopeScaling::Llama3 { factor: 8.0, low: 1.0, high: 4.0, original_context: 8192.0 });
-        assert!((scaled[0] - plain[0]).abs() < 1e-9);
-        assert!((scaled[31] - plain[31] / 8.0).abs() < 1e-9);
-        assert!(scaled.iter().zip(&plain).all(|(s, p)| s <= p && *s >= p / 8.0));
-    }
-
-    #[test]
-    fn linear_scaling_divides_all() {
-        let (plain, scaled) = (rope(RopeScaling::None), rope(RopeScaling::Linear { factor: 4.0 }));
-        assert!(scaled.iter().zip(&plain).all(|(s, p)| (s * 4.0 - p).abs() < 1e-9));
+    fn slopes_are_those_of_the_paper() {
+        assert_eq!(alibi_slopes(8), [0.5, 0.25, 0.125, 0.0625, 0.031_25, 0.015_625, 0.007_812_5, 0.003_906_25]);
+        let six = alibi_slopes(6);
+        assert_eq!(six[..4], [0.25, 0.0625, 0.015_625, 0.003_906_25]);
+        assert_eq!(six[4..], [0.5, 0.125]);
     }
 }

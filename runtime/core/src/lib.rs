@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod attention;
 pub mod backend;
 pub mod batch;
 pub mod config;
@@ -17,7 +18,8 @@ pub mod ids;
 pub mod model;
 pub mod weights;
 
-pub use backend::{AttentionSpec, Backend, RopeStyle};
+pub use attention::{AttentionSpec, Disentangled, DistanceBias, PackedAttention};
+pub use backend::{Activation, Backend, Gating, RopeStyle};
 pub use batch::{Batch, CacheShape, Sequence};
 pub use config::{DecoderConfig, Family, RopeConfig, RopeScaling, WeightNames};
 pub use error::BackendError;

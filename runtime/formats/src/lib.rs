@@ -14,6 +14,7 @@ pub mod safetensors;
 mod config;
 mod file;
 
+pub use config::registry::{ARCHITECTURES, Architecture};
 pub use error::{Class, Error};
 pub use facts::{Facts, Format};
 pub use model::{ModelFiles, TextFiles, TextSource, inspect, open};

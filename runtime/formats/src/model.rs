@@ -142,12 +142,12 @@ fn facts(
         tensor_count: tensors.len() as u64,
         size_bytes,
         weight_types,
-        layers: u32::try_from(config.n_layers).unwrap_or(u32::MAX),
+        layers: u32::try_from(config.n_layers()).unwrap_or(u32::MAX),
         vocabulary: config.vocabulary as u64,
         tokenizer: about.tokenizer,
         has_chat_template: about.has_chat_template,
         // Keys and values in f16.
-        cache_bytes_per_token: (config.n_layers * config.kv_width() * 4) as u64,
+        cache_bytes_per_token: (config.n_layers() * config.kv_width() * 4) as u64,
         refused,
     }
 }

@@ -1,15 +1,16 @@
-//! The model families, written once over a backend.
+//! The model families, written once over a backend: `names` has what each calls its tensors, `decoder` what all compute.
 //!
 //! A family names no backend and reads no file: its weights come from a `WeightSource`, its operations from a `Backend`.
 #![forbid(unsafe_code)]
 
-mod llama;
+mod decoder;
+mod names;
 mod weights;
 
 #[cfg(test)]
 mod tests;
 
-use alcazar_core::{Backend, BackendError, CacheShape, DecoderConfig, Family, Model, SourceError, WeightSource};
+use alcazar_core::{Backend, BackendError, CacheShape, DecoderConfig, Model, SourceError, WeightSource};
 
 /// Why a model could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,12 @@ pub enum LoadError {
         found: Vec<usize>,
         /// As the dimensions have it.
         expected: Vec<usize>,
+    },
+    /// The configuration contradicts itself.
+    #[error("failed to make the model: {message}")]
+    Unfit {
+        /// What was found, and what expected.
+        message: String,
     },
     /// The device did not take it.
     #[error("failed to put tensor {name} on the device")]
@@ -45,7 +52,5 @@ pub fn load<B: Backend>(
     source: &dyn WeightSource,
     cache: CacheShape,
 ) -> Result<Box<dyn Model>, LoadError> {
-    match config.family {
-        Family::Llama => Ok(Box::new(llama::Llama::load(backend, config, source, cache)?)),
-    }
+    Ok(Box::new(decoder::Decoder::load(backend, config, source, cache)?))
 }

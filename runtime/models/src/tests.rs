@@ -1,5 +1,7 @@
 //! Tiny random models against their reference in numpy (tests/reference/tiny_llama.py), in both formats.
 
+mod families;
+
 use std::path::{Path, PathBuf};
 
 use alcazar_backend_candle::CandleBackend;

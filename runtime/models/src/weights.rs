@@ -1,6 +1,6 @@
 //! Takes tensors over by name, and only those of the right shape.
 
-use alcazar_core::{Backend, WeightSource, WeightType};
+use alcazar_core::{Backend, BackendError, RawTensor, WeightSource};
 
 use crate::LoadError;
 
@@ -9,42 +9,90 @@ pub(crate) struct Loader<'a, B> {
     pub(crate) source: &'a dyn WeightSource,
 }
 
+/// `x · wᵀ (+ bias)`.
+pub(crate) struct Linear<B: Backend> {
+    weight: B::Matrix,
+    bias: Option<B::Vector>,
+}
+
+/// The same before the device has it.
+pub(crate) struct RawLinear<'a> {
+    pub(crate) weight: RawTensor<'a>,
+    pub(crate) bias: Option<RawTensor<'a>>,
+}
+
 impl<B: Backend> Loader<'_, B> {
     pub(crate) fn has(&self, name: &str) -> bool {
         self.source.describe(name).is_some()
     }
 
     pub(crate) fn matrix(&self, name: &str, shape: [usize; 2]) -> Result<B::Matrix, LoadError> {
-        self.check(name, &shape)?;
-        let raw = self.source.read(name)?;
-        self.backend.matrix(&raw).map_err(|source| LoadError::Device { name: name.to_owned(), source })
+        self.put_matrix(&self.raw(name, &shape)?)
     }
 
-    pub(crate) fn vector(&self, name: &str, width: usize) -> Result<B::Vector, LoadError> {
-        self.check(name, &[width])?;
-        let raw = self.source.read(name)?;
-        self.backend.vector(&raw).map_err(|source| LoadError::Device { name: name.to_owned(), source })
-    }
-
-    /// Plain f32 numbers, for what a family computes with itself.
+    /// Plain numbers, for what a family computes with itself.
     pub(crate) fn floats(&self, name: &str, width: usize) -> Result<Vec<f32>, LoadError> {
-        self.check(name, &[width])?;
-        let raw = self.source.read(name)?;
-        if raw.weight_type != WeightType::F32 {
-            let message = format!("found {}, expected F32", raw.weight_type);
-            return Err(alcazar_core::SourceError { name: name.to_owned(), message }.into());
-        }
-        let (numbers, _) = raw.data.as_chunks::<4>();
-        Ok(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+        Ok(self.raw(name, &[width])?.to_f32()?)
     }
 
-    /// A tensor that is not there is left for `read` to name.
-    fn check(&self, name: &str, expected: &[usize]) -> Result<(), LoadError> {
+    /// The bytes, to take parts of: rows of fused matrices, entries of stacked ones.
+    pub(crate) fn raw(&self, name: &str, shape: &[usize]) -> Result<RawTensor<'_>, LoadError> {
         match self.source.describe(name) {
-            Some((_, found)) if found != expected => {
-                Err(LoadError::Shape { name: name.to_owned(), found, expected: expected.to_owned() })
+            Some((_, found)) if found != shape => {
+                Err(LoadError::Shape { name: name.to_owned(), found, expected: shape.to_owned() })
             }
-            _ => Ok(()),
+            // A tensor that is not there is left for `read` to name.
+            _ => Ok(self.source.read(name)?),
         }
+    }
+
+    /// The same of a tensor that not all files have.
+    pub(crate) fn raw_if_there(&self, name: &str, shape: &[usize]) -> Result<Option<RawTensor<'_>>, LoadError> {
+        self.has(name).then(|| self.raw(name, shape)).transpose()
+    }
+
+    pub(crate) fn put_matrix(&self, raw: &RawTensor<'_>) -> Result<B::Matrix, LoadError> {
+        self.backend.matrix(raw).map_err(|source| LoadError::Device { name: raw.name.clone(), source })
+    }
+
+    pub(crate) fn put_vector(&self, raw: &RawTensor<'_>) -> Result<B::Vector, LoadError> {
+        self.backend.vector(raw).map_err(|source| LoadError::Device { name: raw.name.clone(), source })
+    }
+
+    /// `name.weight` and, where the files have it, `name.bias`.
+    pub(crate) fn raw_linear(&self, name: &str, shape: [usize; 2]) -> Result<RawLinear<'_>, LoadError> {
+        let weight = self.raw(&format!("{name}.weight"), &shape)?;
+        Ok(RawLinear { weight, bias: self.raw_if_there(&format!("{name}.bias"), &shape[..1])? })
+    }
+
+    /// The same where the file has the matrix as `[in, out]`; shape is `[out, in]` nevertheless.
+    pub(crate) fn raw_transposed(&self, name: &str, [n_out, n_in]: [usize; 2]) -> Result<RawLinear<'_>, LoadError> {
+        let weight = self.raw(&format!("{name}.weight"), &[n_in, n_out])?.transposed()?;
+        Ok(RawLinear { weight, bias: self.raw_if_there(&format!("{name}.bias"), &[n_out])? })
+    }
+
+    pub(crate) fn linear(&self, name: &str, shape: [usize; 2]) -> Result<Linear<B>, LoadError> {
+        self.put(&self.raw_linear(name, shape)?)
+    }
+
+    pub(crate) fn put(&self, raw: &RawLinear<'_>) -> Result<Linear<B>, LoadError> {
+        let bias = raw.bias.as_ref().map(|bias| self.put_vector(bias)).transpose()?;
+        Ok(Linear { weight: self.put_matrix(&raw.weight)?, bias })
+    }
+}
+
+impl RawLinear<'_> {
+    /// Some outputs.
+    pub(crate) fn rows(&self, rows: impl Iterator<Item = usize> + Clone) -> Result<RawLinear<'static>, LoadError> {
+        let bias = self.bias.as_ref().map(|bias| bias.rows(rows.clone())).transpose()?;
+        Ok(RawLinear { weight: self.weight.rows(rows)?, bias })
+    }
+}
+
+impl<B: Backend> Linear<B> {
+    /// # Shapes
+    /// - x: `[rows, in]`; output: `[rows, out]`
+    pub(crate) fn apply(&self, backend: &B, x: &B::Tensor) -> Result<B::Tensor, BackendError> {
+        backend.linear(x, &self.weight, self.bias.as_ref())
     }
 }

@@ -10,7 +10,8 @@ use candle_core::Tensor;
 use super::{
     cache::Cache,
     parallel::for_each_chunk,
-    simd::{Kernel, accumulate, dispatch, dot, exp, widen},
+    simd::{Kernel, accumulate, dispatch, dot, tanh, widen},
+    softmax::Running,
     to_tensor, width, with_values,
 };
 
@@ -29,9 +30,10 @@ struct Unit<'a> {
 pub(crate) fn attention(
     [q, k, v]: [&Tensor; 3],
     cache: &mut Cache,
-    spec: &AttentionSpec,
+    spec: &AttentionSpec<'_>,
     batch: &Batch,
 ) -> Result<Tensor, BackendError> {
+    spec_fits(spec)?;
     let (q_width, kv_width) = (spec.n_heads * spec.head_dim, spec.n_kv_heads * spec.head_dim);
     width(OP, q, Some(q_width))?;
     width(OP, k, Some(kv_width))?;
@@ -50,7 +52,19 @@ pub(crate) fn attention(
     to_tensor(OP, out, q_width)
 }
 
-fn units<'a>(batch: &'a Batch, spec: &AttentionSpec) -> Vec<Unit<'a>> {
+fn spec_fits(spec: &AttentionSpec<'_>) -> Result<(), BackendError> {
+    let fits = |per_head: &[f32]| per_head.is_empty() || per_head.len() == spec.n_heads;
+    if fits(spec.slopes) && fits(spec.sinks) {
+        return Ok(());
+    }
+    Err(BackendError::Shape {
+        op: OP,
+        found: format!("{} slopes, {} sinks", spec.slopes.len(), spec.sinks.len()),
+        expected: format!("none, or one for each of {} heads", spec.n_heads),
+    })
+}
+
+fn units<'a>(batch: &'a Batch, spec: &AttentionSpec<'_>) -> Vec<Unit<'a>> {
     let mut units = Vec::new();
     for sequence in &batch.sequences {
         for first in (0..sequence.n_tokens).step_by(TILE) {
@@ -61,7 +75,7 @@ fn units<'a>(batch: &'a Batch, spec: &AttentionSpec) -> Vec<Unit<'a>> {
     units
 }
 
-fn attend_all(q: &[f32], cache: &Cache, spec: &AttentionSpec, batch: &Batch) -> Vec<f32> {
+fn attend_all(q: &[f32], cache: &Cache, spec: &AttentionSpec<'_>, batch: &Batch) -> Vec<f32> {
     let units = units(batch, spec);
     let group = spec.n_heads / spec.n_kv_heads * spec.head_dim;
     // Each unit writes a stretch of its own; the rows are put in their order afterwards.
@@ -87,15 +101,9 @@ struct Attend<'a> {
     unit: &'a Unit<'a>,
     q: &'a [f32],
     cache: &'a Cache,
-    spec: &'a AttentionSpec,
+    spec: &'a AttentionSpec<'a>,
     /// `[TILE, query heads of the key-value head, head_dim]`, zero.
     out: &'a mut [f32],
-}
-
-/// One query's running softmax.
-struct Running {
-    maximum: f32,
-    sum: f32,
 }
 
 impl Kernel for Attend<'_> {
@@ -105,30 +113,35 @@ impl Kernel for Attend<'_> {
         let (head_dim, block_tokens) = (spec.head_dim, cache.shape().block_tokens);
         let n_each = spec.n_heads / spec.n_kv_heads;
         let start = unit.sequence.start + unit.first;
+        let head = |query: usize| unit.kv_head * n_each + query % n_each;
         let mut running: Vec<Running> =
-            (0..unit.n_rows * n_each).map(|_| Running { maximum: f32::NEG_INFINITY, sum: 0.0 }).collect();
+            (0..unit.n_rows * n_each).map(|query| Running::new(spec.sinks.get(head(query)).copied())).collect();
         let mut scores = vec![0f32; block_tokens];
         let mut keys = vec![0f32; block_tokens * head_dim];
         let mut values = vec![0f32; block_tokens * head_dim];
         let n_blocks = cache.shape().blocks_for(start + unit.n_rows);
-        for (nth, block) in unit.sequence.blocks.iter().take(n_blocks).enumerate() {
+        let first_block = spec.first_visible(start) / block_tokens;
+        for (nth, block) in unit.sequence.blocks.iter().enumerate().take(n_blocks).skip(first_block) {
             let Some((key_bits, value_bits)) = cache.block(spec.layer, *block, unit.kv_head) else { return };
             let before = nth * block_tokens;
             let n_needed = (start + unit.n_rows - before).min(block_tokens) * head_dim;
             widen(&mut keys[..n_needed], &key_bits[..n_needed]);
             widen(&mut values[..n_needed], &value_bits[..n_needed]);
             for (query, running) in running.iter_mut().enumerate() {
-                let (row, head) = (query / n_each, unit.kv_head * n_each + query % n_each);
-                let n_visible = (start + row + 1).saturating_sub(before).min(block_tokens);
-                if n_visible == 0 {
+                let position = start + query / n_each;
+                let from = spec.first_visible(position).saturating_sub(before);
+                let to = (position + 1).saturating_sub(before).min(block_tokens);
+                if from >= to {
                     continue;
                 }
-                let at = ((unit.sequence.first_row + unit.first + row) * spec.n_heads + head) * head_dim;
-                let scores = &mut scores[..n_visible];
-                score::<FMA>(scores, &q[at..at + head_dim], &keys, spec.scale);
+                let row = unit.sequence.first_row + unit.first + query / n_each;
+                let at = (row * spec.n_heads + head(query)) * head_dim;
+                let scores = &mut scores[from..to];
+                score::<FMA>(scores, &q[at..at + head_dim], &keys[from * head_dim..], spec.scale);
+                shape::<FMA>(scores, spec, head(query), (position, before + from));
                 let out = &mut out[query * head_dim..(query + 1) * head_dim];
                 running.renew::<FMA>(scores, out);
-                for (weight, value) in scores.iter().zip(values.chunks_exact(head_dim)) {
+                for (weight, value) in scores.iter().zip(values[from * head_dim..].chunks_exact(head_dim)) {
                     accumulate::<FMA>(out, *weight, value);
                 }
             }
@@ -148,23 +161,19 @@ fn score<const FMA: bool>(scores: &mut [f32], q: &[f32], keys: &[f32], scale: f3
     }
 }
 
-impl Running {
-    /// Turns a block's scores into weights, and what was summed so far to the new maximum.
-    #[inline(always)]
-    fn renew<const FMA: bool>(&mut self, scores: &mut [f32], out: &mut [f32]) {
-        let maximum =
-            scores.iter().fold(self.maximum, |maximum, score| if *score > maximum { *score } else { maximum });
-        if maximum > self.maximum {
-            let factor = exp::<FMA>(self.maximum - maximum);
-            self.sum *= factor;
-            for x in out.iter_mut() {
-                *x *= factor;
-            }
-            self.maximum = maximum;
-        }
+/// Caps the scores of the keys from position `first` on, then shifts them by their distance.
+#[inline(always)]
+fn shape<const FMA: bool>(scores: &mut [f32], spec: &AttentionSpec<'_>, head: usize, (query, first): (usize, usize)) {
+    if let Some(cap) = spec.soft_cap {
         for score in scores.iter_mut() {
-            *score = exp::<FMA>(*score - maximum);
+            *score = cap * tanh::<FMA>(*score / cap);
         }
-        self.sum += scores.iter().sum::<f32>();
+    }
+    if let Some(slope) = spec.slopes.get(head) {
+        for (nth, score) in scores.iter_mut().enumerate() {
+            #[expect(clippy::cast_precision_loss, reason = "a context has fewer than 2^24 positions")]
+            let distance = (query - (first + nth)) as f32;
+            *score -= slope * distance;
+        }
     }
 }

@@ -74,6 +74,19 @@ fn sum_of(mut sums: [f32; LANES]) -> f32 {
     sums[0]
 }
 
+/// Sum of numbers; the order of the additions depends on the length alone.
+#[inline(always)]
+pub(super) fn sum(x: &[f32]) -> f32 {
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    let mut sums = [0f32; LANES];
+    for chunk in chunks {
+        for lane in 0..LANES {
+            sums[lane] += chunk[lane];
+        }
+    }
+    sum_of(sums) + rest.iter().sum::<f32>()
+}
+
 /// `out += weight · x`.
 #[inline(always)]
 pub(super) fn accumulate<const FMA: bool>(out: &mut [f32], weight: f32, x: &[f32]) {
@@ -99,6 +112,24 @@ pub(super) fn exp<const FMA: bool>(x: f32) -> f32 {
     let fraction = mul_add::<FMA>(sum, rest * rest, rest) + 1.0;
     let power = f32::from_bits(shifted.to_bits().wrapping_shl(23).wrapping_add(0x3f80_0000));
     if x < -87.0 { 0.0 } else { fraction * power }
+}
+
+/// Hyperbolic tangent, to about 2e-7.
+#[inline(always)]
+pub(super) fn tanh<const FMA: bool>(x: f32) -> f32 {
+    1.0 - 2.0 / (exp::<FMA>(2.0 * x) + 1.0)
+}
+
+/// The error function, to about 4e-7: Abramowitz and Stegun, formula 7.1.26.
+#[inline(always)]
+pub(super) fn erf<const FMA: bool>(x: f32) -> f32 {
+    let magnitude = x.abs();
+    let t = 1.0 / mul_add::<FMA>(0.327_591_1, magnitude, 1.0);
+    let mut sum = 1.061_405_4f32;
+    for factor in [-1.453_152, 1.421_413_7, -0.284_496_74, 0.254_829_6] {
+        sum = mul_add::<FMA>(sum, t, factor);
+    }
+    (1.0 - sum * t * exp::<FMA>(-magnitude * magnitude)).copysign(x)
 }
 
 /// Widens f16, given as bits. Infinities and numbers that are none come out finite; the cache holds neither.
@@ -135,6 +166,17 @@ mod tests {
             for found in [exp::<true>(x), exp::<false>(x)] {
                 let expected = if x < -87.0 { 0.0 } else { f64::from(x.min(88.0)).exp() };
                 prop_assert!((f64::from(found) - expected).abs() <= expected * 3e-7, "{x}: {found} {expected}");
+            }
+        }
+
+        #[test]
+        fn tanh_is_tanh_and_erf_is_erf(x in -30f32..30.0) {
+            for found in [tanh::<true>(x), tanh::<false>(x)] {
+                prop_assert!((f64::from(found) - f64::from(x).tanh()).abs() < 3e-7, "{x}: {found}");
+            }
+            for found in [erf::<true>(x), erf::<false>(x)] {
+                let expected = candle_core::cpu::erf::erf_f64(f64::from(x));
+                prop_assert!((f64::from(found) - expected).abs() < 5e-7, "{x}: {found} {expected}");
             }
         }
 

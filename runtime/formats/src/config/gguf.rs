@@ -1,23 +1,26 @@
-//! Dimensions out of GGUF metadata.
+//! Configurations out of GGUF metadata.
 
-use std::path::Path;
+mod families;
+mod rope;
 
-use alcazar_core::{DecoderConfig, Family, RopeConfig, RopeScaling, RopeStyle, WeightNames};
+use std::{ops::RangeInclusive, path::Path};
 
-use super::{CONTEXT, HEAD_DIM, HEADS, LAYERS, Source, VOCABULARY, WIDTH, check, dimension, dimension_or, positive};
+use alcazar_core::{DecoderConfig, Family, WeightNames, config::Position};
+
+use super::{
+    CONTEXT, HEAD_DIM, HEADS, LAYERS, Sizes, Source, VOCABULARY, WIDTH, check, dimension, dimension_or, like_llama,
+    positive, registry,
+};
 use crate::{
     Error,
     error::excerpt,
-    gguf::{Header, Metadata},
+    gguf::{Array, Header, Metadata, Value},
 };
-
-/// Architectures of GGUF files that are served.
-const SUPPORTED: &str = "llama, qwen2";
 
 struct Keys<'a> {
     file: &'a Path,
     architecture: &'a str,
-    metadata: &'a Metadata,
+    header: &'a Header,
 }
 
 impl Source for Keys<'_> {
@@ -26,65 +29,90 @@ impl Source for Keys<'_> {
     }
 
     fn integer(&self, key: &str) -> Option<u64> {
-        self.metadata.u64(&format!("{}.{key}", self.architecture))
+        self.metadata().u64(&self.full(key))
     }
 
     fn float(&self, key: &str) -> Option<f64> {
-        self.metadata.f64(&format!("{}.{key}", self.architecture))
+        self.metadata().f64(&self.full(key))
     }
 }
 
-/// The dimensions, checked against each other and against the embedding's shape.
+impl Keys<'_> {
+    fn full(&self, key: &str) -> String {
+        format!("{}.{key}", self.architecture)
+    }
+
+    const fn metadata(&self) -> &Metadata {
+        &self.header.metadata
+    }
+
+    fn has_tensor(&self, name: &str) -> bool {
+        self.header.tensors.contains_key(name)
+    }
+
+    /// A number, or a list of one for each layer that are all the same: layers of different shape are not served.
+    fn dimension(&self, key: &str, range: RangeInclusive<u64>) -> Result<usize, Error> {
+        let Some(Value::Array(Array::Integers(numbers))) = self.metadata().get(&self.full(key)) else {
+            return dimension(self, key, range);
+        };
+        let first = numbers.first().copied().unwrap_or(0);
+        match u64::try_from(first) {
+            Ok(n) if range.contains(&n) && numbers.iter().all(|n| *n == first) => Ok(usize::try_from(n).unwrap_or(0)),
+            _ => Err(Error::unsupported(self.file, format!("{key} that differs by layer"), "layers of one shape")),
+        }
+    }
+}
+
+/// The configuration, checked in itself and against the embedding's shape.
 pub(crate) fn decoder_config(header: &Header, file: &Path) -> Result<DecoderConfig, Error> {
-    let metadata = &header.metadata;
-    let Some(architecture) = metadata.str("general.architecture") else {
+    let Some(name) = header.metadata.str("general.architecture") else {
         return Err(Error::malformed(file, 0, "no general.architecture", "the name of an architecture"));
     };
-    let style = match architecture {
-        "llama" => RopeStyle::Interleaved,
-        "qwen2" => RopeStyle::Halves,
-        _ => {
-            let found = format!("architecture {}", excerpt(architecture));
-            return Err(Error::unsupported(file, found, SUPPORTED));
-        }
+    let Some(architecture) = registry::by_gguf(name) else {
+        let supported = registry::listed(|row| row.gguf);
+        return Err(Error::unsupported(file, format!("architecture {}", excerpt(name)), supported));
     };
-    let keys = Keys { file, architecture, metadata };
-    if keys.integer("expert_count").is_some_and(|n| n > 0) {
-        return Err(Error::unsupported(file, "a mixture of experts", "dense models"));
+    let keys = Keys { file, architecture: name, header };
+    let sizes = sizes(&keys)?;
+    let mut config = like_llama(architecture.family, name, WeightNames::Gguf, &sizes);
+    let global = rope::read(&keys, &sizes, architecture)?;
+    config.position = Position::Rotary { global, local: None };
+    families::adapt(&keys, &mut config)?;
+    let has_experts = keys.integer("expert_count").is_some_and(|n| n > 0);
+    if has_experts && !matches!(config.family, Family::Mixtral | Family::Qwen3Moe | Family::GptOss) {
+        let found = format!("a mixture of experts in architecture {name}");
+        return Err(Error::unsupported(file, found, "experts in llama, qwen3moe, gpt-oss"));
     }
-    let (vocabulary, hidden) = embedding_shape(header, file)?;
-    let n_heads = dimension(&keys, "attention.head_count", HEADS)?;
-    let head_dim = dimension_or(&keys, "attention.key_length", HEAD_DIM, hidden / n_heads)?;
-    if dimension_or(&keys, "attention.value_length", HEAD_DIM, head_dim)? != head_dim {
-        return Err(Error::unsupported(file, "values and keys of different length", "equal lengths"));
-    }
-    let found = dimension(&keys, "embedding_length", WIDTH)?;
-    if found != hidden {
-        let expected = format!("{hidden}, as token_embd.weight has it");
-        return Err(Error::malformed(file, 0, format!("embedding_length {found}"), expected));
-    }
-    let config = DecoderConfig {
-        family: Family::Llama,
-        architecture: architecture.to_owned(),
-        names: WeightNames::Gguf,
-        n_layers: dimension(&keys, "block_count", LAYERS)?,
-        hidden,
-        feed_forward: dimension(&keys, "feed_forward_length", WIDTH)?,
-        n_heads,
-        n_kv_heads: dimension_or(&keys, "attention.head_count_kv", HEADS, n_heads)?,
-        head_dim,
-        vocabulary,
-        context_length: dimension(&keys, "context_length", CONTEXT)?,
-        norm_epsilon: positive(&keys, "attention.layer_norm_rms_epsilon", None)?,
-        rope: RopeConfig {
-            theta: positive(&keys, "rope.freq_base", Some(10_000.0))?,
-            dims: dimension_or(&keys, "rope.dimension_count", HEAD_DIM, head_dim)?,
-            style,
-            scaling: scaling(&keys)?,
-        },
-    };
     check(&config, file)?;
     Ok(config)
+}
+
+fn sizes(keys: &Keys<'_>) -> Result<Sizes, Error> {
+    let (vocabulary, hidden) = embedding_shape(keys.header, keys.file)?;
+    let n_heads = keys.dimension("attention.head_count", HEADS)?;
+    let head_dim = dimension_or(keys, "attention.key_length", HEAD_DIM, hidden / n_heads)?;
+    if dimension_or(keys, "attention.value_length", HEAD_DIM, head_dim)? != head_dim {
+        return Err(Error::unsupported(keys.file, "values and keys of different length", "equal lengths"));
+    }
+    let found = dimension(keys, "embedding_length", WIDTH)?;
+    if found != hidden {
+        let expected = format!("{hidden}, as token_embd.weight has it");
+        return Err(Error::malformed(keys.file, 0, format!("embedding_length {found}"), expected));
+    }
+    let has_kv = keys.metadata().get(&keys.full("attention.head_count_kv")).is_some();
+    let epsilon = ["attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon"];
+    let epsilon = epsilon.into_iter().find(|key| keys.float(key).is_some()).unwrap_or(epsilon[0]);
+    Ok(Sizes {
+        hidden,
+        feed_forward: keys.dimension("feed_forward_length", WIDTH)?,
+        n_layers: dimension(keys, "block_count", LAYERS)?,
+        n_heads,
+        n_kv_heads: if has_kv { keys.dimension("attention.head_count_kv", HEADS)? } else { n_heads },
+        head_dim,
+        vocabulary,
+        context_length: dimension(keys, "context_length", CONTEXT)?,
+        norm_epsilon: positive(keys, epsilon, None)?,
+    })
 }
 
 fn embedding_shape(header: &Header, file: &Path) -> Result<(usize, usize), Error> {
@@ -97,17 +125,4 @@ fn embedding_shape(header: &Header, file: &Path) -> Result<(usize, usize), Error
         return Err(Error::malformed(file, 0, format!("token_embd.weight of {vocabulary} by {hidden}"), expected));
     }
     Ok((vocabulary, hidden))
-}
-
-fn scaling(keys: &Keys<'_>) -> Result<RopeScaling, Error> {
-    match keys.metadata.str(&format!("{}.rope.scaling.type", keys.architecture)) {
-        None | Some("none") => match keys.float("rope.scale_linear") {
-            Some(_) => Ok(RopeScaling::Linear { factor: positive(keys, "rope.scale_linear", None)? }),
-            None => Ok(RopeScaling::None),
-        },
-        Some("linear") => Ok(RopeScaling::Linear { factor: positive(keys, "rope.scaling.factor", Some(1.0))? }),
-        Some(other) => {
-            Err(Error::unsupported(keys.file, format!("rope scaling {}", excerpt(other)), "none, linear, llama3"))
-        }
-    }
 }

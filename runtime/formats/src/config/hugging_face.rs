@@ -1,15 +1,18 @@
-//! Dimensions out of a `config.json`.
+//! Configurations out of a `config.json`.
 
-use std::path::Path;
+mod families;
+mod rope;
 
-use alcazar_core::{DecoderConfig, Family, RopeConfig, RopeScaling, RopeStyle, WeightNames};
+use std::{ops::RangeInclusive, path::Path};
+
+use alcazar_core::{Activation, DecoderConfig, Family, WeightNames};
 use serde_json::Value;
 
-use super::{CONTEXT, HEAD_DIM, HEADS, LAYERS, Source, VOCABULARY, WIDTH, check, dimension, dimension_or, positive};
+use super::{
+    CONTEXT, HEAD_DIM, HEADS, LAYERS, Sizes, Source, VOCABULARY, WIDTH, check, dimension, like_llama, positive,
+    registry,
+};
 use crate::{Error, error::excerpt};
-
-/// Values of `model_type` that are served.
-const SUPPORTED: &str = "llama, mistral, qwen2";
 
 struct Keys<'a> {
     file: &'a Path,
@@ -30,86 +33,142 @@ impl Source for Keys<'_> {
     }
 }
 
-/// The dimensions, checked against each other.
+impl Keys<'_> {
+    fn bool(&self, key: &str) -> Option<bool> {
+        self.json.pointer(key)?.as_bool()
+    }
+
+    fn text(&self, key: &str) -> Option<&str> {
+        self.json.pointer(key)?.as_str()
+    }
+
+    fn list(&self, key: &str) -> Option<&[Value]> {
+        self.json.pointer(key)?.as_array().map(Vec::as_slice)
+    }
+
+    /// The first of the keys that has a number; the last, if none has.
+    fn among<'k>(&self, keys: &[&'k str]) -> &'k str {
+        let last = keys.last().copied().unwrap_or_default();
+        keys.iter().copied().find(|key| self.float(key).is_some()).unwrap_or(last)
+    }
+
+    fn dimension(&self, keys: &[&str], range: RangeInclusive<u64>, default: Option<usize>) -> Result<usize, Error> {
+        let key = self.among(keys);
+        match default {
+            Some(default) if self.integer(key).is_none() => Ok(default),
+            _ => dimension(self, key, range),
+        }
+    }
+
+    fn unsupported(&self, found: String, supported: &str) -> Error {
+        Error::unsupported(self.file, found, supported)
+    }
+
+    /// An option that changes what is computed, and that no code here follows.
+    fn refuse(&self, key: &str) -> Result<(), Error> {
+        match self.bool(key) {
+            Some(true) => Err(self.unsupported(format!("{key} true"), "models without it")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The configuration, checked in itself.
 pub(crate) fn decoder_config(json: &Value, file: &Path) -> Result<DecoderConfig, Error> {
-    let architecture = json.get("model_type").and_then(Value::as_str).unwrap_or("");
-    if !matches!(architecture, "llama" | "mistral" | "qwen2") {
-        return Err(Error::unsupported(file, format!("model_type {}", excerpt(architecture)), SUPPORTED));
-    }
-    if json.get("quantization_config").is_some_and(|config| !config.is_null()) {
-        return Err(Error::unsupported(file, "a quantization_config", "plain weights, or GGUF for quantised ones"));
-    }
-    let activation = json.get("hidden_act").and_then(Value::as_str).unwrap_or("silu");
-    if activation != "silu" {
-        return Err(Error::unsupported(file, format!("hidden_act {}", excerpt(activation)), "silu"));
-    }
-    let keys = Keys { file, json };
-    let hidden = dimension(&keys, "/hidden_size", WIDTH)?;
-    let n_heads = dimension(&keys, "/num_attention_heads", HEADS)?;
-    let head_dim = dimension_or(&keys, "/head_dim", HEAD_DIM, hidden / n_heads)?;
-    let config = DecoderConfig {
-        family: Family::Llama,
-        architecture: architecture.to_owned(),
-        names: WeightNames::HuggingFace,
-        n_layers: dimension(&keys, "/num_hidden_layers", LAYERS)?,
-        hidden,
-        feed_forward: dimension(&keys, "/intermediate_size", WIDTH)?,
-        n_heads,
-        n_kv_heads: dimension_or(&keys, "/num_key_value_heads", HEADS, n_heads)?,
-        head_dim,
-        vocabulary: dimension(&keys, "/vocab_size", VOCABULARY)?,
-        context_length: context_length(&keys)?,
-        norm_epsilon: positive(&keys, "/rms_norm_eps", Some(1e-6))?,
-        rope: rope(&keys, head_dim)?,
+    let name = json.get("model_type").and_then(Value::as_str).unwrap_or("");
+    let Some(architecture) = registry::by_model_type(name) else {
+        let supported = registry::listed(|row| row.model_type);
+        return Err(Error::unsupported(file, format!("model_type {}", excerpt(name)), supported));
     };
+    // What is about text, where a model sees as well.
+    let json = json.get("text_config").filter(|_| name == "gemma3").unwrap_or(json);
+    let keys = Keys { file, json };
+    refuse_quantised(&keys, architecture.family)?;
+    let sizes = sizes(&keys, architecture)?;
+    let mut config = like_llama(architecture.family, name, WeightNames::HuggingFace, &sizes);
+    config.output.is_tied = keys.bool("/tie_word_embeddings").unwrap_or_else(|| is_tied(name));
+    families::adapt(&keys, &mut config)?;
     check(&config, file)?;
     Ok(config)
 }
 
-/// A sliding window that is as long as the context changes nothing, so a shorter one bounds the context instead.
-fn context_length(keys: &Keys<'_>) -> Result<usize, Error> {
-    let context = dimension(keys, "/max_position_embeddings", CONTEXT)?;
-    let switched_off = keys.json.get("use_sliding_window").and_then(Value::as_bool) == Some(false);
-    if switched_off || keys.integer("/sliding_window").is_none() {
-        return Ok(context);
+fn refuse_quantised(keys: &Keys<'_>, family: Family) -> Result<(), Error> {
+    let Some(config) = keys.json.get("quantization_config").filter(|config| !config.is_null()) else { return Ok(()) };
+    let method = config.get("quant_method").and_then(Value::as_str).unwrap_or_default();
+    if family == Family::GptOss && method == "mxfp4" {
+        return Ok(());
     }
-    Ok(context.min(dimension(keys, "/sliding_window", CONTEXT)?))
+    let found = format!("a quantization_config of method {}", excerpt(method));
+    Err(keys.unsupported(found, "plain weights, or GGUF for quantised ones"))
 }
 
-fn rope(keys: &Keys<'_>, head_dim: usize) -> Result<RopeConfig, Error> {
-    // Since transformers 5 the base lies beside the scaling, before that on top.
-    let scaling_at = if keys.json.pointer("/rope_parameters").is_some_and(Value::is_object) {
-        "/rope_parameters"
-    } else {
-        "/rope_scaling"
-    };
-    let theta_key = format!("{scaling_at}/rope_theta");
-    let theta = if keys.float(&theta_key).is_some() {
-        positive(keys, &theta_key, None)?
-    } else {
-        positive(keys, "/rope_theta", Some(10_000.0))?
-    };
-    if keys.float("/partial_rotary_factor").is_some_and(|factor| (factor - 1.0).abs() > 1e-9) {
-        return Err(Error::unsupported(keys.file, "a partial_rotary_factor", "heads that are rotated whole"));
-    }
-    Ok(RopeConfig { theta, dims: head_dim, style: RopeStyle::Halves, scaling: scaling(keys, scaling_at)? })
+/// What transformers takes where a file does not say it.
+fn is_tied(model_type: &str) -> bool {
+    !matches!(
+        model_type,
+        "llama"
+            | "mistral"
+            | "qwen2"
+            | "qwen3"
+            | "phi3"
+            | "olmo2"
+            | "gpt_neox"
+            | "mixtral"
+            | "qwen3_moe"
+            | "gptj"
+            | "gpt_oss"
+    )
 }
 
-fn scaling(keys: &Keys<'_>, at: &str) -> Result<RopeScaling, Error> {
-    let Some(scaling) = keys.json.pointer(at).filter(|scaling| !scaling.is_null()) else {
-        return Ok(RopeScaling::None);
+/// Dimensions, under the names that the families give them.
+fn sizes(keys: &Keys<'_>, architecture: &registry::Architecture) -> Result<Sizes, Error> {
+    let family = architecture.family;
+    // The text part of a Gemma 3 that sees leaves out what is as in the smallest.
+    let or = |n| (architecture.model_type == "gemma3").then_some(n);
+    let hidden = keys.dimension(&["/hidden_size", "/n_embd", "/n_embed"], WIDTH, None)?;
+    let n_heads = keys.dimension(&["/num_attention_heads", "/n_head", "/num_heads"], HEADS, or(8))?;
+    let inner = ["/intermediate_size", "/n_inner", "/ffn_dim", "/ffn_hidden_size"];
+    // Old models have four times the width, and often do not say it.
+    let default = match family {
+        Family::Gpt2 | Family::GptBigCode | Family::GptJ | Family::GptNeo | Family::Bloom | Family::Falcon => {
+            Some(4 * hidden)
+        }
+        _ => None,
     };
-    let kind = scaling.get("rope_type").or_else(|| scaling.get("type")).and_then(Value::as_str).unwrap_or("default");
-    let number = |key: &str| positive(keys, &format!("{at}/{key}"), None);
-    match kind {
-        "default" => Ok(RopeScaling::None),
-        "linear" => Ok(RopeScaling::Linear { factor: number("factor")? }),
-        "llama3" => Ok(RopeScaling::Llama3 {
-            factor: number("factor")?,
-            low: number("low_freq_factor")?,
-            high: number("high_freq_factor")?,
-            original_context: number("original_max_position_embeddings")?,
-        }),
-        other => Err(Error::unsupported(keys.file, format!("rope scaling {}", excerpt(other)), "linear, llama3")),
+    // With slopes instead of positions there is no longest context; these are what the models were trained with.
+    let context = match family {
+        Family::Bloom | Family::Falcon => Some(2048),
+        _ => or(131_072),
+    };
+    let epsilon = ["/rms_norm_eps", "/layer_norm_epsilon", "/layer_norm_eps", "/norm_epsilon"];
+    let default_epsilon = if matches!(family, Family::Llama | Family::Gemma | Family::Qwen3Moe) { 1e-6 } else { 1e-5 };
+    Ok(Sizes {
+        hidden,
+        feed_forward: keys.dimension(&inner, WIDTH, default)?,
+        n_layers: keys.dimension(&["/num_hidden_layers", "/n_layer", "/num_layers"], LAYERS, None)?,
+        n_heads,
+        n_kv_heads: keys.dimension(&["/num_key_value_heads"], HEADS, or(4).or(Some(n_heads)))?,
+        head_dim: keys.dimension(&["/head_dim"], HEAD_DIM, or(256).or(Some(hidden / n_heads)))?,
+        vocabulary: keys.dimension(&["/vocab_size"], VOCABULARY, or(262_208))?,
+        context_length: keys.dimension(
+            &["/n_positions", "/seq_length", "/max_position_embeddings"],
+            CONTEXT,
+            context,
+        )?,
+        norm_epsilon: positive(keys, keys.among(&epsilon), Some(default_epsilon))?,
+    })
+}
+
+fn activation(keys: &Keys<'_>, default: &str) -> Result<Activation, Error> {
+    let at = ["/hidden_act", "/hidden_activation", "/activation_function", "/activation"];
+    match at.iter().find_map(|key| keys.text(key)).unwrap_or(default) {
+        "silu" | "swish" => Ok(Activation::Silu),
+        "gelu" => Ok(Activation::GeluErf),
+        "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Ok(Activation::GeluTanh),
+        "relu" => Ok(Activation::Relu),
+        other => {
+            let supported = "silu, gelu, gelu_new, gelu_pytorch_tanh, gelu_fast, relu";
+            Err(keys.unsupported(format!("hidden_act {}", excerpt(other)), supported))
+        }
     }
 }

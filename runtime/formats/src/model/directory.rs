@@ -126,14 +126,23 @@ fn indexed_files(path: &Path, index: &Value) -> Result<Vec<PathBuf>, Error> {
         .collect()
 }
 
+/// What the table of embeddings is called in the families' files, whatever comes before.
+const EMBEDDINGS: [&str; 4] = ["embed_tokens.weight", "wte.weight", "word_embeddings.weight", "embed_in.weight"];
+
 fn check_embedding(config: &DecoderConfig, tensors: &Tensors, file: &Path) -> Result<(), Error> {
-    let shape = tensors.get("model.embed_tokens.weight").map(|(_, tensor)| tensor.shape.clone());
-    let expected = vec![config.vocabulary, config.hidden];
-    if shape.as_ref() == Some(&expected) {
-        return Ok(());
+    let is_embedding = |name: &str| {
+        EMBEDDINGS.iter().any(|end| name.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+    };
+    let found = tensors.iter().find(|(name, _)| is_embedding(name));
+    let expected = [config.vocabulary, config.input.width.unwrap_or(config.hidden)];
+    match found {
+        Some((_, (_, tensor))) if tensor.shape == expected => Ok(()),
+        Some((name, (_, tensor))) => {
+            let found = format!("{} of shape {:?}", excerpt(name), tensor.shape);
+            Err(Error::malformed(file, 0, found, format!("{expected:?}, as config.json has it")))
+        }
+        None => Err(Error::malformed(file, 0, "no table of embeddings", format!("one of {}", EMBEDDINGS.join(", ")))),
     }
-    let found = format!("model.embed_tokens.weight of shape {shape:?}");
-    Err(Error::malformed(file, 0, found, format!("{expected:?}, as config.json has it")))
 }
 
 fn read_text(path: &Path, config: Value) -> Result<TextFiles, Error> {

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use alcazar_core::{RopeScaling, RopeStyle, WeightSource, WeightType};
+use alcazar_core::{RopeConfig, RopeScaling, RopeStyle, WeightSource, WeightType, config::Position};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::{inspect, open};
+use super::{ModelFiles, inspect, open};
 use crate::{
     Class, Format,
     gguf::{Value, write::GgufWriter},
@@ -74,13 +74,20 @@ fn a_gguf_file_and_a_directory_with_one_are_the_same() {
     assert_eq!(facts.weight_types, [("F32".to_owned(), 1)]);
     assert_eq!(facts.refused.len(), 1, "no template: {:?}", facts.refused);
     let files = open(dir.path()).unwrap();
-    assert_eq!(files.config().rope.style, RopeStyle::Interleaved);
+    assert_eq!(rope(&files).style, RopeStyle::Interleaved);
     let embedding = files.read("token_embd.weight").unwrap();
     assert_eq!(
         (embedding.weight_type, embedding.shape.as_slice(), embedding.data.len()),
         (WeightType::F32, [10, 8].as_slice(), 320)
     );
     assert!(files.read("output.weight").unwrap_err().to_string().contains("no tensor of that name"));
+}
+
+fn rope(files: &ModelFiles) -> RopeConfig {
+    match &files.config().position {
+        Position::Rotary { global, .. } => global.clone(),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -91,17 +98,18 @@ fn a_sharded_hugging_face_directory_is_read() {
     let dir = hugging_face_dir(&config);
     let files = open(dir.path()).unwrap();
     assert_eq!((files.facts().format, files.facts().parameter_count), (Format::Safetensors, 88));
-    assert_eq!(files.config().rope.style, RopeStyle::Halves);
-    assert!(matches!(files.config().rope.scaling, RopeScaling::Llama3 { .. }));
+    assert_eq!(rope(&files).style, RopeStyle::Halves);
+    assert!(matches!(rope(&files).scaling, RopeScaling::Llama3 { .. }));
     assert_eq!(files.read("model.norm.weight").unwrap().data.len(), 32);
 }
 
 #[test]
-fn a_short_sliding_window_bounds_the_context() {
+fn a_sliding_window_is_kept_and_bounds_no_context() {
     let mut config = hugging_face();
     config["model_type"] = json!("mistral");
     config["sliding_window"] = json!(16);
-    assert_eq!(inspect(hugging_face_dir(&config).path()).unwrap().context_length, 16);
+    let files = open(hugging_face_dir(&config).path()).unwrap();
+    assert_eq!((files.config().layers[0].window, files.config().context_length), (Some(16), 64));
 }
 
 #[test]
@@ -136,9 +144,9 @@ fn gguf_error(file: &GgufWriter) -> (Class, String) {
 #[test]
 fn absurd_dimensions_and_other_architectures_are_refused() {
     let minimal = || GgufWriter::default().floats("token_embd.weight", &[10, 8], &[0.5; 80]);
-    let (class, text) = gguf_error(&minimal().text("general.architecture", "gpt2"));
+    let (class, text) = gguf_error(&minimal().text("general.architecture", "mamba"));
     assert_eq!(class, Class::Unsupported);
-    assert!(text.contains("gpt2") && text.contains("llama, qwen2"), "{text}");
+    assert!(text.contains("mamba") && text.contains("llama, qwen2"), "{text}");
     let (class, text) = gguf_error(&GgufWriter::default().text("general.architecture", "llama"));
     assert!(class == Class::Invalid && text.contains("token_embd.weight"), "{text}");
     let (_, text) =
@@ -155,11 +163,11 @@ fn malformed_hugging_face_dimensions_are_refused() {
         ("num_hidden_layers", json!(1u64 << 40), "/num_hidden_layers"),
         ("num_key_value_heads", json!(3), "3 key-value heads"),
         ("head_dim", json!(7), "7 rotated elements"),
-        ("vocab_size", json!(11), "model.embed_tokens.weight"),
+        ("vocab_size", json!(11), "embed_tokens.weight"),
         ("rms_norm_eps", json!(-1.0), "/rms_norm_eps"),
-        ("rope_scaling", json!({"rope_type": "yarn"}), "rope scaling"),
+        ("rope_scaling", json!({"rope_type": "mrope"}), "rope scaling \"mrope\""),
         ("quantization_config", json!({"bits": 4}), "quantization_config"),
-        ("hidden_act", json!("gelu"), "hidden_act"),
+        ("hidden_act", json!("softsign"), "hidden_act \"softsign\""),
     ] {
         let mut config = hugging_face();
         config[key] = value;

@@ -1,0 +1,179 @@
+//! Every family against transformers (tests/reference/families.py), from each format, on both paths of the backend.
+
+use std::path::PathBuf;
+
+use alcazar_backend_candle::CandleBackend;
+use alcazar_core::{Batch, BlockId, CacheShape, Logits, Model, SeqId, Sequence, TokenId};
+use serde_json::Value;
+
+use super::{difference, floats, tokens};
+use crate::load;
+
+const CACHE: CacheShape = CacheShape { n_blocks: 40, block_tokens: 8 };
+/// Of the plain path, whose cache is f32.
+const PLAIN_TOLERANCE: f32 = 2e-4;
+/// Of the host's, which keeps keys and values in f16.
+const HOST_TOLERANCE: f32 = 2e-2;
+
+struct Fixture {
+    folder: PathBuf,
+    prompt: Vec<TokenId>,
+    /// Row, and its scores.
+    rows: Vec<(usize, Vec<f32>)>,
+    greedy: Vec<TokenId>,
+    served: usize,
+}
+
+fn fixtures() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/decoders")
+}
+
+impl Fixture {
+    fn read(name: &str) -> Self {
+        let folder = fixtures().join(name);
+        let expected: Value = serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
+        let rows = expected["rows"].as_object().unwrap().iter();
+        let mut rows: Vec<_> = rows.map(|(row, scores)| (row.parse().unwrap(), floats(scores))).collect();
+        rows.sort_by_key(|(row, _)| *row);
+        let served = usize::try_from(expected["served"].as_u64().unwrap()).unwrap();
+        Self { folder, prompt: tokens(&expected["prompt"]), rows, greedy: tokens(&expected["greedy"]), served }
+    }
+
+    fn open(&self, file: &str, backend: CandleBackend) -> Box<dyn Model> {
+        let path = if file.is_empty() { self.folder.clone() } else { self.folder.join(file) };
+        let files = alcazar_formats::open(&path).unwrap();
+        let mut config = files.config().clone();
+        config.context_length = self.served;
+        load(backend, &config, &files, CACHE).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+}
+
+/// Tokens of one sequence, whose cache blocks are `first, first + 1, …`.
+fn part(id: u64, first: u32, start: usize, n_tokens: usize, first_row: usize) -> Sequence {
+    let blocks = (first..first + 12).map(BlockId).collect();
+    Sequence { id: SeqId(id), first_row, n_tokens, start, blocks }
+}
+
+fn alone(tokens: &[TokenId], start: usize, logit_rows: Vec<usize>) -> Batch {
+    Batch { tokens: tokens.to_vec(), sequences: vec![part(0, 3, start, tokens.len(), 0)], logit_rows }
+}
+
+fn likeliest(scores: &[f32]) -> TokenId {
+    let best = scores.iter().enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b)).unwrap();
+    TokenId(u32::try_from(best.0).unwrap())
+}
+
+fn continued(model: &mut dyn Model, prompt: &[TokenId], n: usize) -> Vec<TokenId> {
+    let mut answer: Vec<TokenId> = Vec::new();
+    for nth in 0..n {
+        let batch = match answer.last() {
+            None => alone(prompt, 0, vec![prompt.len() - 1]),
+            Some(last) => alone(&[*last], prompt.len() + nth - 1, vec![0]),
+        };
+        answer.push(likeliest(model.forward(&batch).unwrap().row(0).unwrap()));
+    }
+    answer
+}
+
+/// Scores of all rows that the reference has, and the likeliest tokens that follow.
+fn is_the_reference(fixture: &Fixture, file: &str) {
+    let place = fixture.folder.join(file);
+    for (backend, tolerance) in [(CandleBackend::plain(), PLAIN_TOLERANCE), (CandleBackend::cpu(), HOST_TOLERANCE)] {
+        let mut model = fixture.open(file, backend);
+        let batch = alone(&fixture.prompt, 0, fixture.rows.iter().map(|(row, _)| *row).collect());
+        let scores = model.forward(&batch).unwrap();
+        for (nth, (row, expected)) in fixture.rows.iter().enumerate() {
+            let error = difference(scores.row(nth).unwrap(), expected);
+            assert!(error < tolerance, "{} row {row}: {error}, at most {tolerance}", place.display());
+        }
+        let found = continued(&mut *model, &fixture.prompt, fixture.greedy.len());
+        assert_eq!(found, fixture.greedy, "{}", place.display());
+    }
+}
+
+/// Whole, in chunks, and among others: the same scores. On the host a last bit may be rounded to another f16.
+fn stands_alone_and_in_company(fixture: &Fixture) {
+    let prompt = &fixture.prompt;
+    let last = prompt.len() - 1;
+    for (backend, tolerance) in [(CandleBackend::plain(), 1e-4), (CandleBackend::cpu(), HOST_TOLERANCE)] {
+        let open = || fixture.open("", backend.clone());
+        let close = |found: Option<&[f32]>, expected: &Logits| {
+            let error = difference(found.unwrap(), expected.row(0).unwrap());
+            assert!(error < tolerance, "{error}, at most {tolerance}");
+        };
+        let whole = open().forward(&alone(prompt, 0, vec![last])).unwrap();
+        let mut model = open();
+        assert_eq!(model.forward(&alone(&prompt[..9], 0, Vec::new())).unwrap().n_rows(), 0);
+        close(model.forward(&alone(&prompt[9..], 9, vec![last - 9])).unwrap().row(0), &whole);
+        // Two prompts and a decode, whose sequence has its earlier tokens in the cache.
+        let mut model = open();
+        model.forward(&alone(&prompt[..last], 0, Vec::new())).unwrap();
+        let tokens = [&prompt[5..14], &prompt[2..5], &prompt[last..]].concat();
+        let sequences = vec![part(1, 15, 0, 9, 0), part(2, 27, 0, 3, 9), part(0, 3, last, 1, 12)];
+        let mixed = model.forward(&Batch { tokens, sequences, logit_rows: vec![8, 11, 12] }).unwrap();
+        close(mixed.row(2), &whole);
+        close(mixed.row(0), &open().forward(&alone(&prompt[5..14], 0, vec![8])).unwrap());
+    }
+}
+
+/// A test for each fixture, and the list of all.
+macro_rules! families {
+    ($($test:ident: $name:literal $(, $file:literal)*;)*) => {
+        const TESTED: &[(&str, &[&str])] = &[$(($name, &[$($file),*])),*];
+        $(
+            #[test]
+            fn $test() {
+                let fixture = Fixture::read($name);
+                is_the_reference(&fixture, "");
+                $(is_the_reference(&fixture, $file);)*
+                stands_alone_and_in_company(&fixture);
+            }
+        )*
+    };
+}
+
+families! {
+    llama_with_linear_rope: "llama-linear", "gguf";
+    llama_with_yarn_and_biases: "llama-yarn", "gguf";
+    llama_with_dynamic_rope: "llama-dynamic";
+    mistral_with_a_window: "mistral";
+    qwen2_with_windows_in_later_layers: "qwen2-window";
+    qwen3: "qwen3", "gguf";
+    gemma2: "gemma2", "gguf";
+    gemma3: "gemma3", "gguf";
+    phi3_within_its_first_context: "phi3", "gguf";
+    phi3_beyond_its_first_context: "phi3-long", "gguf";
+    olmo2: "olmo2", "gguf";
+    smollm3: "smollm3", "gguf";
+    starcoder2: "starcoder2", "gguf";
+    gpt2: "gpt2", "gguf";
+    gpt2_with_rare_scales: "gpt2-scaled";
+    gpt_neox: "gpt-neox", "gguf";
+    gpt_neox_one_after_the_other: "gpt-neox-sequential", "gguf";
+    mixtral: "mixtral", "gguf";
+    qwen3_moe: "qwen3-moe";
+    qwen3_moe_with_normed_weights: "qwen3-moe-normed", "gguf";
+    gpt_bigcode: "gpt-bigcode", "gguf";
+    gpt_bigcode_with_all_heads: "gpt-bigcode-heads";
+    opt: "opt";
+    opt_with_norms_after: "opt-after";
+    bloom: "bloom", "gguf";
+    falcon: "falcon", "gguf";
+    falcon_with_shared_keys: "falcon-shared", "gguf";
+    falcon_with_slopes: "falcon-alibi";
+    gpt_j: "gpt-j";
+    gpt_neo: "gpt-neo";
+    gpt_oss: "gpt-oss", "gguf";
+}
+
+#[test]
+fn every_fixture_has_its_test() {
+    let mut found: Vec<_> = std::fs::read_dir(fixtures()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    found.sort();
+    let mut tested: Vec<_> = TESTED.iter().map(|(name, _)| std::ffi::OsString::from(name)).collect();
+    tested.sort();
+    assert_eq!(found, tested);
+    for (name, files) in TESTED {
+        assert_eq!(fixtures().join(name).join("gguf").exists(), !files.is_empty(), "{name}");
+    }
+}
