@@ -1,7 +1,7 @@
 //! A directory that holds one model.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     path::{Path, PathBuf},
 };
 
@@ -10,7 +10,9 @@ use serde_json::Value;
 
 use super::{About, ModelFiles, TextFiles, TextSource, facts};
 use crate::{
-    Error, Format, config,
+    Error, Format,
+    checkpoint::{convert, read_index, shard_paths},
+    config,
     error::excerpt,
     file::{SourceFile, read_small},
     gguf::TensorEntry,
@@ -18,10 +20,8 @@ use crate::{
 };
 
 const CONFIG_LIMIT: u64 = 4 << 20;
-const INDEX_LIMIT: u64 = 16 << 20;
 const TOKENIZER_LIMIT: u64 = 128 << 20;
 const FILE_LIMIT: usize = 10_000;
-const INDEX: &str = "model.safetensors.index.json";
 
 /// What a directory turned out to be.
 pub(super) enum Found {
@@ -86,9 +86,9 @@ pub(super) fn open(path: &Path, found: &[PathBuf]) -> Result<ModelFiles, Error> 
 type Tensors = HashMap<String, (usize, TensorEntry)>;
 
 fn open_shards(path: &Path, found: &[PathBuf]) -> Result<(Vec<SourceFile>, Tensors), Error> {
-    let index = read_json(&path.join(INDEX), INDEX_LIMIT)?;
-    let paths = match &index {
-        Some(index) => indexed_files(path, index)?,
+    let index = path.join(convert::INDEX);
+    let paths = match &read_index(&index)? {
+        Some(table) => shard_paths(path, table, &index)?,
         None => found.to_vec(),
     };
     let (mut files, mut tensors) = (Vec::new(), Tensors::new());
@@ -103,27 +103,6 @@ fn open_shards(path: &Path, found: &[PathBuf]) -> Result<(Vec<SourceFile>, Tenso
         files.push(file);
     }
     Ok((files, tensors))
-}
-
-fn indexed_files(path: &Path, index: &Value) -> Result<Vec<PathBuf>, Error> {
-    let names: BTreeSet<&str> = index
-        .get("weight_map")
-        .and_then(Value::as_object)
-        .map(|map| map.values().filter_map(Value::as_str).collect())
-        .unwrap_or_default();
-    if names.is_empty() {
-        return Err(Error::malformed(&path.join(INDEX), 0, "no weight_map", "a map from tensors to files"));
-    }
-    names
-        .into_iter()
-        .map(|name| {
-            // A name with a separator could leave the directory.
-            if name.contains(['/', '\\']) || name.starts_with('.') {
-                return Err(Error::malformed(&path.join(INDEX), 0, format!("file {}", excerpt(name)), "a plain name"));
-            }
-            Ok(path.join(name))
-        })
-        .collect()
 }
 
 fn check_embedding(config: &DecoderConfig, tensors: &Tensors, file: &Path) -> Result<(), Error> {
