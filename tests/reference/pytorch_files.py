@@ -5,6 +5,7 @@ import os
 import sys
 
 import torch
+from safetensors.torch import load_file
 
 from output import ROOT, settle
 
@@ -79,6 +80,11 @@ def main():
         torch.save({"w": numbers(torch.float32, 4, 4).to(torch.float8_e4m3fn)}, ROOT / HERE / "refused-float8.bin")
         torch.save({"w": torch.zeros(2, dtype=torch.complex64)}, ROOT / HERE / "refused-complex.bin")
         torch.save({"w": torch.zeros(2), "call": os.getcwd}, ROOT / HERE / "refused-call.bin")
+        # A whole model that the runtime serves: the tiny llama, with its output tied as a module has it.
+        llama = load_file(ROOT / "runtime/models/testdata/llama/model.safetensors")
+        llama["lm_head.weight"] = llama["model.embed_tokens.weight"]
+        names = sorted(llama, key=lambda name: (name == "lm_head.weight", name))
+        torch.save(collections.OrderedDict((name, llama[name]) for name in names), ROOT / HERE / "llama.bin")
         torch.save(torch.nn.Linear(2, 2), ROOT / HERE / "refused-module.bin")
 
 

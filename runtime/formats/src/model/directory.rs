@@ -5,13 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use alcazar_core::DecoderConfig;
+use alcazar_core::{DecoderConfig, WeightType};
 use serde_json::Value;
 
 use super::{About, ModelFiles, TextFiles, TextSource, facts};
 use crate::{
-    Error, Format,
-    checkpoint::{convert, read_index, shard_paths},
+    Error, Facts, Format,
+    checkpoint::{self, Element, convert, read_index, shard_paths},
     config,
     error::excerpt,
     file::{SourceFile, read_small},
@@ -28,6 +28,8 @@ pub(super) enum Found {
     Gguf(PathBuf),
     /// The weight files.
     HuggingFace(Vec<PathBuf>),
+    /// Weights that are not served as they are.
+    Convertible(checkpoint::Found),
 }
 
 pub(super) fn find(path: &Path) -> Result<Found, Error> {
@@ -52,10 +54,44 @@ pub(super) fn find(path: &Path) -> Result<Found, Error> {
         ([_, _, ..], _) => not_one(format!("{} GGUF files", gguf.len()), "one; list the file to fetch"),
         ([], 1..) if path.join("config.json").exists() => Ok(Found::HuggingFace(safetensors)),
         ([], 1..) => not_one("safetensors files without config.json".to_owned(), "config.json beside them"),
-        ([], 0) => not_one(
-            format!("{n_files} files, no weights among them"),
-            "one .gguf file, or .safetensors files with config.json and tokenizer.json",
-        ),
+        ([], 0) => match checkpoint::Found::look(path)? {
+            Some(found) => Ok(Found::Convertible(found)),
+            None => not_one(
+                format!("{n_files} files, no weights among them"),
+                "one .gguf file, or .safetensors files with config.json and tokenizer.json",
+            ),
+        },
+    }
+}
+
+/// What is known of a checkpoint that is to be converted.
+pub(super) fn facts_of(path: &Path, found: &checkpoint::Found) -> Result<Facts, Error> {
+    let config_path = path.join("config.json");
+    let json = read_json(&config_path, CONFIG_LIMIT)?.unwrap_or(Value::Null);
+    let config = config::hugging_face::decoder_config(&json, &config_path)?;
+    let checkpoint = found.open(path)?;
+    let mut tensors = Tensors::new();
+    for tensor in checkpoint.tensors() {
+        if let Some(weight_type) = weight_type(tensor.element) {
+            let (shape, n_bytes) = (tensor.shape.clone(), tensor.written_bytes());
+            tensors.insert(tensor.name.clone(), (0, TensorEntry { weight_type, shape, offset: 0, n_bytes }));
+        }
+    }
+    check_embedding(&config, &tensors, &config_path)?;
+    let about = about(found.format, &read_text(path, json)?);
+    let mut facts = facts(about, &config, &tensors, checkpoint.size_bytes());
+    let how = "alcazar-runtime fetch converts it once to safetensors, which are served";
+    facts.refused.insert(0, format!("serving it as it is: {how}"));
+    Ok(facts)
+}
+
+/// As the converted file will have it; `None`: numbers that are no weights.
+const fn weight_type(element: Element) -> Option<WeightType> {
+    match element {
+        Element::F64 | Element::F32 => Some(WeightType::F32),
+        Element::F16 => Some(WeightType::F16),
+        Element::BF16 => Some(WeightType::BF16),
+        _ => None,
     }
 }
 
@@ -66,13 +102,7 @@ pub(super) fn open(path: &Path, found: &[PathBuf]) -> Result<ModelFiles, Error> 
     let (files, tensors) = open_shards(path, found)?;
     check_embedding(&config, &tensors, &config_path)?;
     let text = read_text(path, json)?;
-    let about = About {
-        format: Format::Safetensors,
-        name: text.config.get("_name_or_path").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        tokenizer: "tokenizer.json".to_owned(),
-        has_chat_template: text.chat_template.is_some()
-            || text.tokenizer_config.get("chat_template").is_some_and(|template| !template.is_null()),
-    };
+    let about = about(Format::Safetensors, &text);
     let size = files.iter().map(SourceFile::length).sum();
     Ok(ModelFiles {
         facts: facts(about, &config, &tensors, size),
@@ -81,6 +111,16 @@ pub(super) fn open(path: &Path, found: &[PathBuf]) -> Result<ModelFiles, Error> 
         files,
         tensors,
     })
+}
+
+fn about(format: Format, text: &TextFiles) -> About {
+    About {
+        format,
+        name: text.config.get("_name_or_path").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        tokenizer: "tokenizer.json".to_owned(),
+        has_chat_template: text.chat_template.is_some()
+            || text.tokenizer_config.get("chat_template").is_some_and(|template| !template.is_null()),
+    }
 }
 
 type Tensors = HashMap<String, (usize, TensorEntry)>;
