@@ -77,7 +77,6 @@ impl fmt::Display for Element {
 pub(crate) enum Storage {
     /// In one stretch.
     Span { offset: u64, n_bytes: u64 },
-    #[cfg_attr(not(test), expect(dead_code, reason = "TEMP"))]
     /// In boxes, as HDF5 cuts a dataset; the whole is row-major.
     Chunks { shape: Vec<usize>, chunk_shape: Vec<usize>, chunks: Vec<Chunk> },
 }
@@ -106,6 +105,8 @@ pub struct Tensor {
     pub(crate) start: u64,
     /// Elements from one index to the next along each axis.
     pub(crate) strides: Vec<u64>,
+    /// Masked CRC-32C of the storage, where the file has one.
+    pub(crate) checksum: Option<u32>,
 }
 
 /// A checkpoint in one or more files.
@@ -138,7 +139,6 @@ impl Tensor {
         self.n_elements().saturating_mul(self.element.written().bytes())
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "TEMP"))]
     /// The same numbers with the axes in reverse order.
     pub(crate) fn transposed(mut self) -> Self {
         self.shape.reverse();
@@ -157,7 +157,14 @@ impl Tensor {
                 }
                 (*offset, n_bytes / self.element.bytes())
             }
-            Storage::Chunks { shape, .. } => (0, product(shape).unwrap_or(0)),
+            Storage::Chunks { shape, .. } => {
+                let n = product(shape).unwrap_or(u64::MAX);
+                if n.checked_mul(self.element.bytes()).is_none_or(|n_bytes| n_bytes > file.length()) {
+                    let found = format!("shape {shape:?} of {}", excerpt(&self.name));
+                    return Err(Error::malformed(file.path(), 0, found, "no more numbers than the file has room for"));
+                }
+                (0, n)
+            }
         };
         let wrong = |expected: String| {
             let found = format!("shape {:?}, strides {:?} of {}", self.shape, self.strides, excerpt(&self.name));

@@ -16,8 +16,10 @@ pub mod model;
 pub mod safetensors;
 
 mod config;
+mod fields;
 mod file;
 mod pytorch;
+mod tensorflow;
 
 pub use error::{Class, Error};
 pub use facts::{Facts, Format};

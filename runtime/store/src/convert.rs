@@ -167,6 +167,10 @@ fn exchange(work: &Work, here: &Path, converted: &Path) -> Result<(), FetchError
     for name in work.found.files() {
         let path = here.join(name);
         fs::remove_file(&path).on_volume("remove", &path)?;
+        if let Some(folder) = path.parent().filter(|folder| *folder != here) {
+            // The last file of a SavedModel's variables leaves it empty; until then this fails, as it should.
+            let _ = fs::remove_dir(folder);
+        }
     }
     for entry in fs::read_dir(converted).on_volume("list", converted)? {
         let entry = entry.on_volume("list", converted)?;

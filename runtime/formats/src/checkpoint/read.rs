@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::{Checkpoint, Chunk, Element, Storage, Tensor, product, row_major};
-use crate::{Error, error::excerpt, file::SourceFile};
+use crate::{Error, error::excerpt, file::SourceFile, tensorflow::Crc32c};
 
 /// Bytes that are read at once where numbers lie as they are wanted. A multiple of every element's size.
 const PIECE: u64 = 1 << 20;
@@ -24,16 +24,26 @@ impl Checkpoint {
         if let (Storage::Span { offset, .. }, true) = (&tensor.storage, is_in_order(tensor)) {
             let mut at = offset.saturating_add(tensor.start.saturating_mul(tensor.element.bytes()));
             let mut left = tensor.n_elements().saturating_mul(tensor.element.bytes());
+            let mut crc = Crc32c::new();
             while left > 0 {
                 let n = left.min(PIECE);
                 let piece = file.bytes_at(at, n)?;
+                if tensor.checksum.is_some() {
+                    crc.update(&piece);
+                }
                 out.write_all(&written(piece, tensor.element)).map_err(&write_failed)?;
                 at = at.saturating_add(n);
                 left -= n;
             }
-            return Ok(());
+            return Ok(verify(tensor, crc, file)?);
         }
-        let bytes = gather(tensor, &stretch(tensor, file)?, file)?;
+        let stretch = stretch(tensor, file)?;
+        let mut crc = Crc32c::new();
+        if tensor.checksum.is_some() {
+            crc.update(&stretch);
+        }
+        verify(tensor, crc, file)?;
+        let bytes = gather(tensor, &stretch, file)?;
         out.write_all(&written(bytes, tensor.element)).map_err(write_failed)
     }
 
@@ -46,6 +56,17 @@ impl Checkpoint {
         })?;
         Ok(bytes)
     }
+}
+
+/// Files with checksums have whole storages as tensors, so all their bytes went by.
+fn verify(tensor: &Tensor, crc: Crc32c, file: &SourceFile) -> Result<(), Error> {
+    let (Some(expected), Storage::Span { offset, .. }) = (tensor.checksum, &tensor.storage) else { return Ok(()) };
+    let found = crc.masked();
+    if found == expected {
+        return Ok(());
+    }
+    let found = format!("checksum {found:08x} of {}", excerpt(&tensor.name));
+    Err(Error::malformed(file.path(), *offset, found, format!("{expected:08x} (the numbers are damaged)")))
 }
 
 fn is_in_order(tensor: &Tensor) -> bool {

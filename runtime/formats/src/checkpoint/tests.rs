@@ -103,7 +103,7 @@ fn shards_are_found_by_their_table_or_their_names() {
     assert_eq!((found.format, found.files().count()), (Format::PyTorch, 2));
     assert_eq!(found.open(dir.path()).unwrap().tensors().len(), 9 + 13);
     std::fs::write(dir.path().join("other.bin"), "x").unwrap();
-    assert!(Found::look(dir.path()).unwrap_err().to_string().contains("3 PyTorch files"));
+    assert!(Found::look(dir.path()).unwrap_err().to_string().contains("3 weight files"));
     let index = r#"{"weight_map": {"0.weight": "a-00001-of-00002.bin", "x": "a-00002-of-00002.bin"}}"#;
     std::fs::write(dir.path().join("pytorch_model.bin.index.json"), index).unwrap();
     assert_eq!(Found::look(dir.path()).unwrap().unwrap().files().count(), 3);
@@ -130,6 +130,7 @@ fn boxes_become_rows() {
         storage,
         start: 0,
         strides: row_major(&[3, 5]).unwrap(),
+        checksum: None,
     };
     let file = SourceFile::open(&dir.path().join("x")).unwrap();
     tensor.check(&file).unwrap();

@@ -80,6 +80,7 @@ fn tensor(name: &str, view: &View, located: Located, file: &Path, nth: usize) ->
         storage: Storage::Span { offset: located.offset.saturating_add(first), n_bytes },
         start: view.start,
         strides: view.strides.clone(),
+        checksum: None,
     })
 }
 

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::Located;
-use crate::{Error, error::excerpt, file::SourceFile};
+use crate::{Error, error::excerpt, fields::Fields, file::SourceFile};
 
 /// Signature of an entry, with which an archive begins.
 pub(super) const MAGIC: [u8; 4] = *b"PK\x03\x04";
@@ -36,31 +36,6 @@ struct Entry {
     header: u64,
     n_bytes: u64,
     method: u16,
-}
-
-/// Little-endian numbers of a buffer.
-struct Fields<'a> {
-    bytes: &'a [u8],
-}
-
-impl<'a> Fields<'a> {
-    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
-        let (head, rest) = self.bytes.split_at_checked(n)?;
-        self.bytes = rest;
-        Some(head)
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        self.take(2)?.try_into().ok().map(u16::from_le_bytes)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.take(4)?.try_into().ok().map(u32::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.take(8)?.try_into().ok().map(u64::from_le_bytes)
-    }
 }
 
 struct Directory {

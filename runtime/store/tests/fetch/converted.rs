@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use alcazar_contract::report::ModelFacts;
 use alcazar_formats::model::open;
-use alcazar_store::{Fetch, FetchError, FormatsInspector, digest_of, fetch};
+use alcazar_store::{Fetch, FetchError, FormatsInspector, Inspect, Inspected, digest_of, fetch};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -103,6 +103,39 @@ async fn a_layer_beside_served_weights_is_converted_too() {
     assert!(dense.windows(11).any(|window| window == b"\"0.weight\":"), "the layer's tensors");
     assert!(!root.join("2_Dense/pytorch_model.bin").exists());
     assert_eq!(std::fs::read(root.join("model.safetensors")).unwrap(), weights);
+}
+
+/// Accepts what safetensors or TensorFlow files lie in.
+struct Anything;
+
+impl Inspect for Anything {
+    fn inspect(&self, _: &Path) -> Result<Inspected, FetchError> {
+        Ok(Inspected { architecture: "bert".to_owned(), ..Inspected::default() })
+    }
+}
+
+#[tokio::test]
+async fn a_checkpoint_of_tensorflow_and_a_saved_model_are_converted() {
+    let read = |name: &str| (name.to_owned(), fixture(&format!("formats/testdata/tensorflow/{name}")));
+    let checkpoint =
+        ["bert_model.ckpt.index", "bert_model.ckpt.data-00000-of-00002", "bert_model.ckpt.data-00001-of-00002"];
+    let saved = ["variables/variables.index", "variables/variables.data-00000-of-00001"];
+    let saved = saved.map(|name| (name.to_owned(), read(&format!("saved/{name}")).1)).into_iter();
+    let saved = saved.chain([("saved_model.pb".to_owned(), b"program".to_vec())]);
+    for files in [checkpoint.map(read).to_vec(), vec![("tf_model.h5".to_owned(), read("bert.h5").1)], saved.collect()] {
+        let mut listed: Vec<(&str, &[u8])> =
+            files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+        listed.push(("config.json", b"{}"));
+        let bench = Bench::with(&listed).await;
+        let facts = fetch(&bench.job(), Arc::new(Anything), &bench.progress).await.unwrap();
+        let root = bench.volume.path().join(&facts.path);
+        let mut names: Vec<_> = std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, [RECORD, "config.json", "model.safetensors"]);
+        let record: Value = serde_json::from_slice(&std::fs::read(root.join(RECORD)).unwrap()).unwrap();
+        assert_eq!(record["source"]["format"], "TensorFlow");
+        assert_eq!(record["source"]["files"].as_array().unwrap().len(), listed.len());
+    }
 }
 
 #[tokio::test]
