@@ -12,6 +12,10 @@ pub enum Format {
     Gguf,
     /// A directory as the Hugging Face hub has it.
     Safetensors,
+    /// What `torch.save` writes. `fetch` converts it; it is not served.
+    PyTorch,
+    /// A checkpoint, SavedModel or Keras file. `fetch` converts it; it is not served.
+    TensorFlow,
 }
 
 impl fmt::Display for Format {
@@ -19,6 +23,8 @@ impl fmt::Display for Format {
         f.write_str(match self {
             Self::Gguf => "GGUF",
             Self::Safetensors => "Safetensors",
+            Self::PyTorch => "PyTorch",
+            Self::TensorFlow => "TensorFlow",
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    io::{self, Read},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
@@ -49,6 +50,30 @@ impl SourceFile {
         let mut bytes = vec![0; n];
         self.file.read_exact_at(&mut bytes, offset).map_err(|source| Error::read(&self.path, offset, source))?;
         Ok(bytes)
+    }
+}
+
+/// A stretch of a file as a stream; it ends where the stretch or the file does.
+#[derive(Debug)]
+pub(crate) struct Section<'a> {
+    file: &'a SourceFile,
+    at: u64,
+    end: u64,
+}
+
+impl<'a> Section<'a> {
+    pub(crate) fn new(file: &'a SourceFile, at: u64, n_bytes: u64) -> Self {
+        Self { file, at, end: at.saturating_add(n_bytes).min(file.length) }
+    }
+}
+
+impl Read for Section<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let wanted = buffer.len().min(left);
+        let n = self.file.file.read_at(buffer.get_mut(..wanted).unwrap_or_default(), self.at)?;
+        self.at = self.at.saturating_add(n as u64);
+        Ok(n)
     }
 }
 

@@ -1,10 +1,14 @@
 //! Readers of model files: bounded, panic-free. They read headers and, when asked, one tensor at a time.
 //!
+//! Safetensors and GGUF are opened to be served ([`model`]); PyTorch and TensorFlow files only to be converted
+//! ([`checkpoint`]).
+//!
 //! Every size that a file claims is checked against the file's length before memory is asked for, and an error names
 //! the file, the offset, what was found and what was expected. Nothing is mapped: a file that is cut off while it is
 //! read is an error here, not a signal.
 #![forbid(unsafe_code)]
 
+pub mod checkpoint;
 pub mod error;
 pub mod facts;
 pub mod gguf;
@@ -12,7 +16,10 @@ pub mod model;
 pub mod safetensors;
 
 mod config;
+mod fields;
 mod file;
+mod pytorch;
+mod tensorflow;
 
 pub use config::registry::{ARCHITECTURES, Architecture};
 pub use error::{Class, Error};

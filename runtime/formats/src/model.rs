@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod directory;
+mod layout;
 
 #[cfg(test)]
 mod tests;
@@ -60,14 +61,22 @@ pub struct TextFiles {
     pub chat_template: Option<String>,
 }
 
-/// Reads what a model says of itself. The path is a `.gguf` file, a directory with one, or a directory as the Hugging
-/// Face hub has it. An error when the runtime could not serve it.
+/// Reads what a model says of itself. The path is a `.gguf` file, a directory with one, a directory as the Hugging Face
+/// hub has it, one of the hub's local cache (`models--OWNER--NAME`), or one of Ollama (`manifests` and `blobs`). An error
+/// when the runtime could neither serve nor convert it.
 pub fn inspect(path: &Path) -> Result<Facts, Error> {
-    open(path).map(|files| files.facts)
+    let path = layout::locate(path)?;
+    if path.is_dir()
+        && let directory::Found::Convertible(found) = directory::find(&path)?
+    {
+        return directory::facts_of(&path, &found);
+    }
+    open(&path).map(|files| files.facts)
 }
 
 /// Opens a model; see [`inspect`].
 pub fn open(path: &Path) -> Result<ModelFiles, Error> {
+    let path = &*layout::locate(path)?;
     let metadata = std::fs::metadata(path).map_err(|source| Error::read(path, 0, source))?;
     if !metadata.is_dir() {
         return open_gguf(path);
@@ -75,6 +84,10 @@ pub fn open(path: &Path) -> Result<ModelFiles, Error> {
     match directory::find(path)? {
         directory::Found::Gguf(file) => open_gguf(&file),
         directory::Found::HuggingFace(shards) => directory::open(path, &shards),
+        directory::Found::Convertible(found) => {
+            let supported = "safetensors and GGUF files (alcazar-runtime fetch converts the others once)";
+            Err(Error::unsupported(path, format!("{} files", found.format), supported))
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf, time::Duration};
 
 use alcazar_contract::report::FetchReason;
+use alcazar_formats::Class;
 
 /// Why nothing was sealed. Texts hold no secret: URLs are cut to scheme, host and path.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +95,18 @@ impl FetchError {
     /// Whether another try within this attempt can help.
     pub(crate) fn is_transient(&self) -> bool {
         matches!(self, Self::NotResolved { .. } | Self::Unreachable { .. })
+    }
+}
+
+impl From<alcazar_formats::Error> for FetchError {
+    fn from(error: alcazar_formats::Error) -> Self {
+        match (error.class(), error) {
+            (Class::Unreadable, alcazar_formats::Error::Read { file, source, .. }) => {
+                Self::Volume { operation: "read", path: file, source }
+            }
+            (Class::Unsupported, error) => Self::UnsupportedModel { fault: error.to_string() },
+            (Class::Invalid | Class::Unreadable, error) => Self::InvalidModel { fault: error.to_string() },
+        }
     }
 }
 

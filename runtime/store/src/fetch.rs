@@ -1,4 +1,4 @@
-//! The way of a fetch: what is there, what is missing, bring it, judge it, seal it.
+//! The way of a fetch: what is there, what is missing, bring it, convert it, judge it, seal it.
 
 use std::{
     fs::{File, TryLockError},
@@ -11,6 +11,7 @@ use alcazar_contract::{paths::sealed_dir, report::ModelFacts, source::FetchSourc
 
 use crate::{
     client::{Client, Timing},
+    convert::{self, convert},
     credentials::Credentials,
     error::{FetchError, OnVolume as _},
     hash::{blocking, owned},
@@ -84,9 +85,11 @@ pub async fn fetch(job: &Fetch, inspector: Arc<dyn Inspect>, progress: &Progress
     let client = Client::new(policy, job.credentials.clone(), job.ca_file.as_deref(), job.timing)?;
     let files = source::resolve(&client, &job.source).await?;
     let partial = Partial::open(&job.into, &key)?;
-    let manifest = bring(job, &client, &partial, &files, progress).await?;
-    let inspected = match judge(&inspector, &partial.tree()).await {
-        Ok(inspected) => inspected,
+    let fetched = bring(job, &client, &partial, &files, progress).await?;
+    let (manifest, inspected) = match prepare(job, &inspector, &partial, fetched, progress).await {
+        Ok(prepared) => prepared,
+        // The volume failed, not the bytes.
+        Err(error @ (FetchError::Volume { .. } | FetchError::VolumeFull { .. })) => return Err(error),
         Err(error) => {
             // These bytes will not become a model by trying again; give the room back.
             volume::remove_tree(partial.dir())?;
@@ -97,6 +100,22 @@ pub async fn fetch(job: &Fetch, inspector: Arc<dyn Inspect>, progress: &Progress
     let sealed = seal::seal(&job.into, &partial, manifest, &key).await?;
     tracing::info!(digest = %sealed.manifest.digest, bytes = sealed.manifest.files.size_bytes(), "sealed");
     Ok(facts(&sealed.manifest.files, inspected))
+}
+
+/// Makes what was fetched into what will be served, and judges it.
+async fn prepare(
+    job: &Fetch,
+    inspector: &Arc<dyn Inspect>,
+    partial: &Partial,
+    fetched: Manifest,
+    progress: &Progress,
+) -> Result<(Manifest, Inspected), FetchError> {
+    // Before hours of conversion, whether it is worth them.
+    let inspected = judge(inspector, &partial.tree()).await?;
+    match convert(&job.into, partial, &fetched, progress).await? {
+        None => Ok((fetched, inspected)),
+        Some(converted) => Ok((converted, judge(inspector, &partial.tree()).await?)),
+    }
 }
 
 async fn bring(
@@ -111,7 +130,7 @@ async fn bring(
     let unlisted: u64 =
         files.iter().filter(|file| file.size.is_none()).filter_map(|file| partial.state(&file.path).size).sum();
     progress.begin(done, total + unlisted);
-    let needed = (total + unlisted).saturating_sub(done);
+    let needed = (total + unlisted).saturating_sub(done).saturating_add(convert::room(files));
     volume::require_room(needed, volume::free_bytes(&job.into)?)?;
     tracing::info!(n_files = files.len(), total_bytes = total + unlisted, done_bytes = done, "fetching");
     let shape = Shape { chunk_bytes: job.chunk_bytes.max(1), n_connections: job.n_connections, n_files_at_once: 4 };

@@ -84,7 +84,11 @@ pub(crate) async fn manifest_of(
             let progress = progress.clone();
             async move {
                 let digests = blocking(move || digest_file(&full, false, u64::MAX, Some(&progress))).await?;
-                Ok(ManifestFile { path: path.as_str().to_owned(), size: digests.size, sha256: digests.sha256 })
+                Ok::<_, FetchError>(ManifestFile {
+                    path: path.as_str().to_owned(),
+                    size: digests.size,
+                    sha256: digests.sha256,
+                })
             }
         })
         .buffer_unordered(n_parallel)

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use alcazar_formats::Class;
-
 use crate::error::FetchError;
 
 /// What the files say of themselves.
@@ -31,13 +29,7 @@ pub struct FormatsInspector;
 
 impl Inspect for FormatsInspector {
     fn inspect(&self, model: &Path) -> Result<Inspected, FetchError> {
-        let facts = alcazar_formats::inspect(model).map_err(|error| match (error.class(), error) {
-            (Class::Unreadable, alcazar_formats::Error::Read { file, source, .. }) => {
-                FetchError::Volume { operation: "read", path: file, source }
-            }
-            (Class::Unsupported, error) => FetchError::UnsupportedModel { fault: error.to_string() },
-            (Class::Invalid | Class::Unreadable, error) => FetchError::InvalidModel { fault: error.to_string() },
-        })?;
+        let facts = alcazar_formats::inspect(model)?;
         Ok(Inspected {
             format: facts.format.to_string(),
             architecture: facts.architecture,

@@ -1,11 +1,13 @@
 //! Brings model files to a volume: sources, resumable transfer, digest, seal, verification.
 //!
 //! The way of a fetch, each word a module: [`source`] says which files, `transfer` brings them into a
-//! `.partial-` directory under the rules of [`policy`], `hash` and [`manifest`] say what they are,
+//! `.partial-` directory under the rules of [`policy`], `hash` and [`manifest`] say what they are, `convert` turns
+//! what is not served into safetensors,
 //! [`inspect`] whether they are a model we serve, and `seal` makes them visible in one rename.
 #![forbid(unsafe_code)]
 
 mod client;
+mod convert;
 mod credentials;
 mod error;
 mod fetch;

@@ -3,6 +3,8 @@
 mod choose;
 mod hub;
 
+pub(crate) use choose::{is_convertible, is_served};
+
 use std::collections::BTreeSet;
 
 use alcazar_contract::source::{FetchSource, HttpFile};

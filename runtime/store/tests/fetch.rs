@@ -4,6 +4,9 @@
 #[path = "fetch/bench.rs"]
 mod bench;
 #[cfg(test)]
+#[path = "fetch/converted.rs"]
+mod converted;
+#[cfg(test)]
 #[path = "fetch/hub.rs"]
 mod hub;
 #[cfg(test)]

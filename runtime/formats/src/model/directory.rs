@@ -1,16 +1,18 @@
 //! A directory that holds one model.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     path::{Path, PathBuf},
 };
 
-use alcazar_core::DecoderConfig;
+use alcazar_core::{DecoderConfig, WeightType};
 use serde_json::Value;
 
 use super::{About, ModelFiles, TextFiles, TextSource, facts};
 use crate::{
-    Error, Format, config,
+    Error, Facts, Format,
+    checkpoint::{self, Element, convert, read_index, shard_paths},
+    config,
     error::excerpt,
     file::{SourceFile, read_small},
     gguf::TensorEntry,
@@ -18,16 +20,16 @@ use crate::{
 };
 
 const CONFIG_LIMIT: u64 = 4 << 20;
-const INDEX_LIMIT: u64 = 16 << 20;
 const TOKENIZER_LIMIT: u64 = 128 << 20;
 const FILE_LIMIT: usize = 10_000;
-const INDEX: &str = "model.safetensors.index.json";
 
 /// What a directory turned out to be.
 pub(super) enum Found {
     Gguf(PathBuf),
     /// The weight files.
     HuggingFace(Vec<PathBuf>),
+    /// Weights that are not served as they are.
+    Convertible(checkpoint::Found),
 }
 
 pub(super) fn find(path: &Path) -> Result<Found, Error> {
@@ -52,10 +54,44 @@ pub(super) fn find(path: &Path) -> Result<Found, Error> {
         ([_, _, ..], _) => not_one(format!("{} GGUF files", gguf.len()), "one; list the file to fetch"),
         ([], 1..) if path.join("config.json").exists() => Ok(Found::HuggingFace(safetensors)),
         ([], 1..) => not_one("safetensors files without config.json".to_owned(), "config.json beside them"),
-        ([], 0) => not_one(
-            format!("{n_files} files, no weights among them"),
-            "one .gguf file, or .safetensors files with config.json and tokenizer.json",
-        ),
+        ([], 0) => match checkpoint::Found::look(path)? {
+            Some(found) => Ok(Found::Convertible(found)),
+            None => not_one(
+                format!("{n_files} files, no weights among them"),
+                "one .gguf file, or .safetensors files with config.json and tokenizer.json",
+            ),
+        },
+    }
+}
+
+/// What is known of a checkpoint that is to be converted.
+pub(super) fn facts_of(path: &Path, found: &checkpoint::Found) -> Result<Facts, Error> {
+    let config_path = path.join("config.json");
+    let json = read_json(&config_path, CONFIG_LIMIT)?.unwrap_or(Value::Null);
+    let config = config::hugging_face::decoder_config(&json, &config_path)?;
+    let checkpoint = found.open(path)?;
+    let mut tensors = Tensors::new();
+    for tensor in checkpoint.tensors() {
+        if let Some(weight_type) = weight_type(tensor.element) {
+            let (shape, n_bytes) = (tensor.shape.clone(), tensor.written_bytes());
+            tensors.insert(tensor.name.clone(), (0, TensorEntry { weight_type, shape, offset: 0, n_bytes }));
+        }
+    }
+    check_embedding(&config, &tensors, &config_path)?;
+    let about = about(found.format, &read_text(path, json)?);
+    let mut facts = facts(about, &config, &tensors, checkpoint.size_bytes());
+    let how = "alcazar-runtime fetch converts it once to safetensors, which are served";
+    facts.refused.insert(0, format!("serving it as it is: {how}"));
+    Ok(facts)
+}
+
+/// As the converted file will have it; `None`: numbers that are no weights.
+const fn weight_type(element: Element) -> Option<WeightType> {
+    match element {
+        Element::F64 | Element::F32 => Some(WeightType::F32),
+        Element::F16 => Some(WeightType::F16),
+        Element::BF16 => Some(WeightType::BF16),
+        _ => None,
     }
 }
 
@@ -66,13 +102,7 @@ pub(super) fn open(path: &Path, found: &[PathBuf]) -> Result<ModelFiles, Error> 
     let (files, tensors) = open_shards(path, found)?;
     check_embedding(&config, &tensors, &config_path)?;
     let text = read_text(path, json)?;
-    let about = About {
-        format: Format::Safetensors,
-        name: text.config.get("_name_or_path").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        tokenizer: "tokenizer.json".to_owned(),
-        has_chat_template: text.chat_template.is_some()
-            || text.tokenizer_config.get("chat_template").is_some_and(|template| !template.is_null()),
-    };
+    let about = about(Format::Safetensors, &text);
     let size = files.iter().map(SourceFile::length).sum();
     Ok(ModelFiles {
         facts: facts(about, &config, &tensors, size),
@@ -83,12 +113,22 @@ pub(super) fn open(path: &Path, found: &[PathBuf]) -> Result<ModelFiles, Error> 
     })
 }
 
+fn about(format: Format, text: &TextFiles) -> About {
+    About {
+        format,
+        name: text.config.get("_name_or_path").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        tokenizer: "tokenizer.json".to_owned(),
+        has_chat_template: text.chat_template.is_some()
+            || text.tokenizer_config.get("chat_template").is_some_and(|template| !template.is_null()),
+    }
+}
+
 type Tensors = HashMap<String, (usize, TensorEntry)>;
 
 fn open_shards(path: &Path, found: &[PathBuf]) -> Result<(Vec<SourceFile>, Tensors), Error> {
-    let index = read_json(&path.join(INDEX), INDEX_LIMIT)?;
-    let paths = match &index {
-        Some(index) => indexed_files(path, index)?,
+    let index = path.join(convert::INDEX);
+    let paths = match &read_index(&index)? {
+        Some(table) => shard_paths(path, table, &index)?,
         None => found.to_vec(),
     };
     let (mut files, mut tensors) = (Vec::new(), Tensors::new());
@@ -103,27 +143,6 @@ fn open_shards(path: &Path, found: &[PathBuf]) -> Result<(Vec<SourceFile>, Tenso
         files.push(file);
     }
     Ok((files, tensors))
-}
-
-fn indexed_files(path: &Path, index: &Value) -> Result<Vec<PathBuf>, Error> {
-    let names: BTreeSet<&str> = index
-        .get("weight_map")
-        .and_then(Value::as_object)
-        .map(|map| map.values().filter_map(Value::as_str).collect())
-        .unwrap_or_default();
-    if names.is_empty() {
-        return Err(Error::malformed(&path.join(INDEX), 0, "no weight_map", "a map from tensors to files"));
-    }
-    names
-        .into_iter()
-        .map(|name| {
-            // A name with a separator could leave the directory.
-            if name.contains(['/', '\\']) || name.starts_with('.') {
-                return Err(Error::malformed(&path.join(INDEX), 0, format!("file {}", excerpt(name)), "a plain name"));
-            }
-            Ok(path.join(name))
-        })
-        .collect()
 }
 
 /// What the table of embeddings is called in the families' files, whatever comes before.

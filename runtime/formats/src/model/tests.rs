@@ -134,6 +134,24 @@ fn directories_without_one_model_say_what_is_missing() {
     assert_eq!(missing.class(), Class::Unreadable);
 }
 
+#[test]
+fn a_pytorch_directory_is_described_and_not_opened() {
+    let pytorch = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/pytorch");
+    let llama = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/testdata/llama");
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["config.json", "tokenizer.json"] {
+        std::fs::copy(llama.join(name), dir.path().join(name)).unwrap();
+    }
+    std::fs::copy(pytorch.join("llama.bin"), dir.path().join("pytorch_model.bin")).unwrap();
+    let facts = inspect(dir.path()).unwrap();
+    assert_eq!((facts.format, facts.architecture.as_str(), facts.layers), (Format::PyTorch, "llama", 2));
+    assert!(facts.refused.iter().any(|text| text.contains("fetch converts it")), "{:?}", facts.refused);
+    let error = open(dir.path()).unwrap_err();
+    assert!(error.class() == Class::Unsupported && error.to_string().contains("fetch converts"), "{error}");
+    std::fs::copy(pytorch.join("refused-call.bin"), dir.path().join("pytorch_model.bin")).unwrap();
+    assert!(inspect(dir.path()).unwrap_err().to_string().contains("posix.getcwd"));
+}
+
 fn gguf_error(file: &GgufWriter) -> (Class, String) {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "tiny.gguf", &file.finish());

@@ -2,6 +2,9 @@
 
 use crate::error::FetchError;
 
+#[cfg(test)]
+mod tests;
+
 /// Small files that belong to a model whatever its format.
 const COMPANIONS: [&str; 22] = [
     "config.json",
@@ -28,39 +31,124 @@ const COMPANIONS: [&str; 22] = [
     "2_Normalize/config.json",
 ];
 
-/// Formats that can run code when they are opened.
-const PICKLES: [&str; 7] = [".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".msgpack"];
+/// Pickles of anything, and weights of frameworks that nothing here reads.
+const UNREADABLE: [&str; 4] = [".pkl", ".pickle", ".msgpack", ".ckpt"];
+const PYTORCH: [&str; 3] = [".bin", ".pt", ".pth"];
+/// State of a training that lies beside the weights.
+const TRAINING: [&str; 6] =
+    ["training_args.bin", "optimizer.pt", "optimizer.bin", "scheduler.pt", "scaler.pt", "rng_state.pth"];
+/// The last layer of some sentence embedders.
+const DENSE: &str = "2_Dense/pytorch_model.bin";
 
-/// Safetensors with what belongs to them, or else the only GGUF.
+/// Safetensors with what belongs to them, or else the only GGUF, or what can be converted.
 pub(super) fn choose(names: &[&str]) -> Result<Vec<String>, FetchError> {
-    let at_root = |suffix: &str| -> Vec<&str> {
-        names.iter().copied().filter(|name| name.ends_with(suffix) && !name.contains('/')).collect()
-    };
-    let weights = safetensors(&at_root(".safetensors"), names)?;
+    let weights = safetensors(&at_root(names, ".safetensors"), names)?;
     if !weights.is_empty() {
-        let companions = names.iter().copied().filter(|name| COMPANIONS.contains(name));
-        let mut chosen: Vec<String> = weights.into_iter().chain(companions).map(str::to_owned).collect();
-        chosen.sort();
-        chosen.dedup();
-        return Ok(chosen);
+        return Ok(with_companions(weights, names));
     }
     let ggufs: Vec<&str> = names.iter().copied().filter(|name| name.to_lowercase().ends_with(".gguf")).collect();
     match ggufs.as_slice() {
-        [one] => Ok(vec![(*one).to_owned()]),
-        [] => Err(FetchError::UnsupportedModel {
+        [one] => return Ok(vec![(*one).to_owned()]),
+        [] => {}
+        several => {
+            return Err(FetchError::InvalidSource {
+                fault: format!(
+                    "the repository holds {} GGUF files; name one of them in files: {}",
+                    several.len(),
+                    enumerate(several.iter().copied())
+                ),
+            });
+        }
+    }
+    let weights = match pytorch(names)? {
+        weights if weights.is_empty() => tensorflow(names)?,
+        weights => weights,
+    };
+    if weights.is_empty() {
+        return Err(FetchError::UnsupportedModel {
             fault: format!(
-                "the repository holds neither safetensors nor GGUF files, which are what is served; it holds: {}",
+                "the repository holds no weights in safetensors, GGUF, PyTorch or TensorFlow files; it holds: {}",
                 enumerate(names.iter().copied())
             ),
-        }),
-        several => Err(FetchError::InvalidSource {
-            fault: format!(
-                "the repository holds {} GGUF files; name one of them in files: {}",
-                several.len(),
-                enumerate(several.iter().copied())
-            ),
-        }),
+        });
     }
+    Ok(with_companions(weights, names))
+}
+
+fn at_root<'a>(names: &[&'a str], suffix: &str) -> Vec<&'a str> {
+    names.iter().copied().filter(|name| name.ends_with(suffix) && !name.contains('/')).collect()
+}
+
+fn with_companions(weights: Vec<&str>, names: &[&str]) -> Vec<String> {
+    let has_dense = names.contains(&"2_Dense/model.safetensors");
+    let is_companion = |name: &str| COMPANIONS.contains(&name) || (name == DENSE && !has_dense);
+    let companions = names.iter().copied().filter(|name| is_companion(name));
+    let mut chosen: Vec<String> = weights.into_iter().chain(companions).map(str::to_owned).collect();
+    chosen.sort();
+    chosen.dedup();
+    chosen
+}
+
+/// The shards with their table, the usual file, or the only one.
+fn pytorch<'a>(names: &[&'a str]) -> Result<Vec<&'a str>, FetchError> {
+    const INDEX: &str = "pytorch_model.bin.index.json";
+    let files: Vec<&str> = PYTORCH.iter().flat_map(|suffix| at_root(names, suffix)).collect();
+    let files: Vec<&str> = files.into_iter().filter(|name| !TRAINING.contains(name)).collect();
+    if let Some(index) = names.iter().copied().find(|name| *name == INDEX) {
+        let shards = files.into_iter().filter(|name| name.starts_with("pytorch_model-"));
+        return Ok(shards.chain([index]).collect());
+    }
+    one_of(&files, "pytorch_model.bin", "PyTorch")
+}
+
+/// Keras' file (sharded or not), a SavedModel, or a checkpoint of TensorFlow 1.
+fn tensorflow<'a>(names: &[&'a str]) -> Result<Vec<&'a str>, FetchError> {
+    const INDEX: &str = "tf_model.h5.index.json";
+    let files = at_root(names, ".h5");
+    if let Some(index) = names.iter().copied().find(|name| *name == INDEX) {
+        return Ok(files.into_iter().filter(|name| name.starts_with("tf_model-")).chain([index]).collect());
+    }
+    if !files.is_empty() {
+        return one_of(&files, "tf_model.h5", "Keras");
+    }
+    let of_variables = |name: &&str| name.starts_with("variables/variables.") || *name == "saved_model.pb";
+    if names.contains(&"variables/variables.index") {
+        return Ok(names.iter().copied().filter(of_variables).collect());
+    }
+    let tables = at_root(names, ".index");
+    let table = one_of(&tables, "model.ckpt.index", "TensorFlow")?;
+    let stem = table.first().map(|table| format!("{}.data-", table.trim_end_matches(".index")));
+    let data = names.iter().copied().filter(|name| stem.as_ref().is_some_and(|stem| name.starts_with(stem.as_str())));
+    Ok(table.iter().copied().chain(data).collect())
+}
+
+fn one_of<'a>(files: &[&'a str], usual: &str, kind: &str) -> Result<Vec<&'a str>, FetchError> {
+    match files {
+        [] => Ok(vec![]),
+        [one] => Ok(vec![*one]),
+        several => match several.iter().find(|name| **name == usual) {
+            Some(usual) => Ok(vec![*usual]),
+            None => Err(FetchError::InvalidSource {
+                fault: format!(
+                    "the repository holds {} {kind} files and no {usual}; name those to convert in files: {}",
+                    several.len(),
+                    enumerate(several.iter().copied())
+                ),
+            }),
+        },
+    }
+}
+
+/// Whether servers open files of this name.
+pub(crate) fn is_served(name: &str) -> bool {
+    let name = name.to_lowercase();
+    [".safetensors", ".gguf"].iter().any(|suffix| name.ends_with(suffix))
+}
+
+/// Whether files of this name hold weights that are converted.
+pub(crate) fn is_convertible(name: &str) -> bool {
+    let is_pytorch = PYTORCH.iter().any(|suffix| name.ends_with(suffix)) && !TRAINING.contains(&name);
+    is_pytorch || name.strip_suffix(".h5").is_some() || name.contains(".data-0")
 }
 
 /// The weights in one form only: repositories often hold copies in other precisions or layouts.
@@ -94,12 +182,15 @@ fn is_shard(name: &str) -> bool {
     })
 }
 
-/// Refuses files that a user named and that would have to be unpickled.
-pub(super) fn refuse_pickles(wanted: &[String]) -> Result<(), FetchError> {
-    match wanted.iter().find(|name| PICKLES.iter().any(|suffix| name.to_lowercase().ends_with(suffix))) {
+/// Refuses files that a user named and that nothing reads.
+pub(super) fn refuse_unreadable(wanted: &[String]) -> Result<(), FetchError> {
+    match wanted.iter().find(|name| UNREADABLE.iter().any(|suffix| name.to_lowercase().ends_with(suffix))) {
         None => Ok(()),
         Some(name) => Err(FetchError::UnsupportedModel {
-            fault: format!("'{name}' is a pickle or checkpoint, which is not served; name safetensors or GGUF files"),
+            fault: format!(
+                "'{name}' is of a kind that is not read; name safetensors, GGUF, PyTorch (.bin, .pt, .pth) or \
+                 TensorFlow (.h5, .index with .data-…) files"
+            ),
         }),
     }
 }
@@ -112,71 +203,5 @@ pub(super) fn enumerate<'a>(names: impl IntoIterator<Item = &'a str>) -> String 
         0 => "nothing".to_owned(),
         n if n > MOST => format!("{} and {} more", names[..MOST].join(", "), n - MOST),
         _ => names.join(", "),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(names: &[&str], expected: &[&str]) {
-        assert_eq!(choose(names).expect("choice"), expected, "{names:?}");
-    }
-
-    #[test]
-    fn safetensors_come_with_their_companions_only() {
-        check(
-            &[
-                ".gitattributes",
-                "README.md",
-                "config.json",
-                "model.safetensors",
-                "onnx/model.onnx",
-                "pytorch_model.bin",
-                "tokenizer.json",
-                "model.fp16.safetensors",
-                "x.gguf",
-            ],
-            &["config.json", "model.safetensors", "tokenizer.json"],
-        );
-    }
-
-    #[test]
-    fn shards_need_their_index_and_win_over_copies() {
-        check(
-            &[
-                "config.json",
-                "consolidated.safetensors",
-                "model-00001-of-00002.safetensors",
-                "model-00002-of-00002.safetensors",
-                "model.safetensors.index.json",
-                "original/model.safetensors",
-            ],
-            &[
-                "config.json",
-                "model-00001-of-00002.safetensors",
-                "model-00002-of-00002.safetensors",
-                "model.safetensors.index.json",
-            ],
-        );
-    }
-
-    #[test]
-    fn a_single_gguf_is_enough() {
-        check(&["README.md", "config.json", "SmolLM2.q4.gguf"], &["SmolLM2.q4.gguf"]);
-    }
-
-    #[test]
-    fn what_is_ambiguous_or_unsupported_says_what_was_found() {
-        let error = choose(&["a.gguf", "b.gguf"]).expect_err("two");
-        assert_eq!(error.reason().as_str(), "InvalidSource");
-        assert!(error.to_string().contains("a.gguf, b.gguf") && error.to_string().contains("files"), "{error}");
-        let error = choose(&["pytorch_model.bin", "config.json"]).expect_err("pickle");
-        assert_eq!(error.reason().as_str(), "UnsupportedModel");
-        assert!(error.to_string().contains("pytorch_model.bin"), "{error}");
-        assert!(choose(&["a.safetensors", "b.safetensors"]).is_err());
-        assert!(choose(&[]).expect_err("none").to_string().contains("nothing"));
-        assert!(refuse_pickles(&["Model.PT".to_owned()]).is_err());
-        assert!(refuse_pickles(&["model.gguf".to_owned()]).is_ok());
     }
 }

@@ -106,7 +106,7 @@ impl Hub<'_> {
                 found: choose::enumerate(names.iter().copied()),
             });
         }
-        choose::refuse_pickles(wanted)?;
+        choose::refuse_unreadable(wanted)?;
         let mut wanted = wanted.to_vec();
         wanted.sort();
         wanted.dedup();
