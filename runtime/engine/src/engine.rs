@@ -200,8 +200,8 @@ impl Engine {
         let Some(scores) = scores else { return self.fail(id, &not_finite(id), effects) };
         if position + 1 < entry.n_prompt {
             entry.n_scored = position + 2;
-            let scored = entry.tokens.get(position + 1).and_then(|token| entry.sampler.logprobs_of(*token, scores));
-            match scored {
+            let token = entry.tokens.get(position + 1);
+            match token.and_then(|token| entry.sampler.logprobs_of(*token, scores)) {
                 Some(logprobs) => effects.push(Effect::Scored { id, logprobs }),
                 None => self.fail(id, &not_finite(id), effects),
             }

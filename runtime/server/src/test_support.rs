@@ -1,7 +1,7 @@
 //! A model of bytes that tests can foretell, behind the real engine.
 //!
 //! After a small letter comes the next one, and after `z` the end; after a capital the next one, around and around;
-//! after `?` the scores are not numbers; after anything else comes `a`.
+//! after `?` the scores are not numbers; after a digit any digit, each as likely; after anything else comes `a`.
 
 use std::{
     path::Path,
@@ -18,7 +18,7 @@ use alcazar_engine::{Engine, EngineConfig, Gate};
 use crate::{
     app::{App, Served},
     engine_thread::EngineThread,
-    language::{Conversation, Language, LanguageError, Writer},
+    language::{Encoded, Input, Language, LanguageError, TokenText, Writer},
     metrics::Metrics,
 };
 
@@ -44,7 +44,12 @@ impl Model for ByteModel {
         self.n_steps.fetch_add(1, Ordering::SeqCst);
         let mut values = vec![0.0; batch.logit_rows.len() * VOCABULARY];
         for (scores, row) in values.chunks_mut(VOCABULARY).zip(&batch.logit_rows) {
-            match next(batch.tokens[*row].0) {
+            let last = batch.tokens[*row].0;
+            if (48..58).contains(&last) {
+                scores[48..58].fill(1000.0);
+                continue;
+            }
+            match next(last) {
                 Some(token) => scores[token as usize] = 1000.0,
                 None => scores.fill(f32::NAN),
             }
@@ -67,21 +72,33 @@ fn next(last: u32) -> Option<u32> {
 pub(crate) struct ByteLanguage;
 
 impl Language for ByteLanguage {
-    fn prompt(&self, text: &str) -> Result<Vec<TokenId>, LanguageError> {
-        Ok(text.bytes().map(|byte| TokenId(byte.into())).collect())
-    }
-
-    fn chat(&self, conversation: &Conversation) -> Result<Vec<TokenId>, LanguageError> {
+    fn encode(&self, input: &Input) -> Result<Encoded, LanguageError> {
+        let of = |text: &str| text.bytes().map(|byte| TokenId(byte.into())).collect();
+        let conversation = match input {
+            Input::Text { text, .. } => return Ok(Encoded { tokens: of(text), rendered: String::new() }),
+            Input::Tokens(tokens) => return Ok(Encoded { tokens: tokens.clone(), rendered: String::new() }),
+            Input::Chat(conversation) => conversation,
+        };
         let messages = conversation.messages.as_array().cloned().unwrap_or_default();
         if messages.iter().any(|message| message["content"] == "refuse me") {
             return Err(LanguageError::Template { fault: "the template says no".to_owned() });
         }
-        let text: Vec<&str> = messages.iter().filter_map(|message| message["content"].as_str()).collect();
-        self.prompt(&text.concat())
+        let texts: Vec<&str> = messages.iter().filter_map(|message| message["content"].as_str()).collect();
+        let rendered = texts.concat();
+        Ok(Encoded { tokens: of(&rendered), rendered })
     }
 
     fn writer(&self) -> Box<dyn Writer> {
         Box::new(ByteWriter)
+    }
+
+    fn text(&self, tokens: &[TokenId]) -> String {
+        tokens.iter().filter_map(|token| u8::try_from(token.0).ok()).map(char::from).collect()
+    }
+
+    fn token(&self, token: TokenId) -> TokenText {
+        let text = if token.0 == END { "<end>".to_owned() } else { self.text(&[token]) };
+        TokenText { bytes: text.clone().into_bytes(), text }
     }
 
     fn stop_tokens(&self) -> Vec<TokenId> {
@@ -153,6 +170,7 @@ impl TestApp {
             engine: thread.handle(),
             gate: Gate::new(setup.max_sequences + setup.max_queued, 1_000_000),
             context_length: setup.context_length,
+            vocabulary: VOCABULARY,
         };
         test.app.serve(served, |_| {});
         test.thread = Some(thread);

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::{Choice, SampleError, Sampler};
 use crate::{Constraint, ConstraintError, Progress, Request, Sampling};
 
-fn sampler(request: Request) -> Sampler {
-    Sampler::new(&mut request.clone(), 1)
+fn sampler(mut request: Request) -> Sampler {
+    Sampler::new(&mut request, 1)
 }
 
 fn next(sampler: &mut Sampler, scores: &[f32]) -> u32 {

@@ -2,22 +2,25 @@
 
 use std::sync::Arc;
 
-use alcazar_core::TokenId;
+use alcazar_engine::{MAX_LOGPROBS, Usage};
 use axum::{
     extract::{Request, State},
     response::Response,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     ApiError, body,
-    fields::{Fields, kind_of, wrong_type},
-    generate::{Header, Knobs, Prompt, check_model, enter, start},
-    sse::{self, Shape},
+    fields::{Fields, empty},
+    generate::{Header, Job, check_model, start},
+    knobs::Knobs,
+    logprobs, messages,
+    sse::{self, Frame, Shape, Whole},
 };
 use crate::{
+    answer::{Text, Told},
     app::App,
-    language::{Conversation, Language, LanguageError},
+    language::{Conversation, Input, Language},
 };
 
 pub(super) async fn handle(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
@@ -26,142 +29,115 @@ pub(super) async fn handle(State(app): State<Arc<App>>, request: Request) -> Res
     let (object, body_bytes) = body::read(&app.bodies, &head.headers, body).await?;
     let mut fields = Fields::new(object);
     check_model(&mut fields, &app)?;
-    fields.refuse(&[("logprobs", |value| value == false)])?;
-    let knobs = Knobs::take(&mut fields)?;
-    let conversation = conversation(&mut fields)?;
-    let permit = enter(served, body_bytes)?;
-    let answer = start(served, permit, conversation, &knobs, body_bytes).await?;
-    let shape = ChatShape(Header::new("chatcmpl", &app));
-    if knobs.is_stream { Ok(sse::streamed(shape, answer, knobs.with_usage)) } else { sse::at_once(shape, answer).await }
+    let job = parse(&mut fields, body_bytes)?;
+    let shape = ChatShape {
+        header: Header::new("chatcmpl", &app),
+        language: Arc::clone(&served.language),
+        n_choices: job.knobs.n,
+        with_usage: job.knobs.with_usage,
+        with_logprobs: job.knobs.logprobs.is_some(),
+    };
+    let is_stream = job.knobs.is_stream;
+    sse::respond(shape, start(served, job).await?, is_stream).await
 }
 
-impl Prompt for Conversation {
-    const FIELD: &'static str = "messages";
+/// Pure: what the request asks for.
+pub(super) fn parse(fields: &mut Fields, body_bytes: usize) -> Result<Job, ApiError> {
+    fields.refuse(&[
+        ("documents", empty),
+        ("tools", empty),
+        ("tool_choice", |value| value == "none" || value == "auto"),
+        ("response_format", |value| value["type"] == "text"),
+        ("structured_outputs", empty),
+    ])?;
+    let mut knobs = Knobs::take(fields, 1)?;
+    knobs.logprobs = logprobs_asked(fields)?;
+    let conversation = conversation(fields)?;
+    Ok(Job { inputs: vec![Input::Chat(conversation)], field: "messages", echo: false, knobs, body_bytes })
+}
 
-    fn tokens(&self, language: &dyn Language) -> Result<Vec<TokenId>, LanguageError> {
-        language.chat(self)
+fn logprobs_asked(fields: &mut Fields) -> Result<Option<usize>, ApiError> {
+    let most = i64::try_from(MAX_LOGPROBS).unwrap_or(i64::MAX);
+    let is_asked = fields.bool("logprobs")?.unwrap_or(false);
+    match fields.integer("top_logprobs", 0..=most)? {
+        Some(n) if n > 0 && !is_asked => {
+            Err(ApiError::field("top_logprobs", "invalid_value", "is only allowed when 'logprobs' is true"))
+        }
+        top => Ok(is_asked.then(|| top.and_then(|n| usize::try_from(n).ok()).unwrap_or(0))),
     }
 }
 
-fn conversation(fields: &mut Fields) -> Result<Conversation, ApiError> {
-    let messages = match fields.take("messages") {
-        None => {
-            return Err(ApiError::field(
-                "messages",
-                "missing_required_parameter",
-                "is missing; send at least one message",
-            ));
-        }
-        Some(Value::Array(messages)) if messages.is_empty() => {
-            return Err(ApiError::field("messages", "invalid_value", "must hold at least one message"));
-        }
-        Some(Value::Array(messages)) => messages,
-        Some(other) => return Err(wrong_type("messages", "a list of messages", &other)),
-    };
-    let messages = messages.into_iter().enumerate().map(|(n, message)| parse_message(n, message));
+pub(super) fn conversation(fields: &mut Fields) -> Result<Conversation, ApiError> {
+    let mut extra = fields.object("chat_template_kwargs")?.map(Fields::into_map).unwrap_or_default();
+    if let Some(effort) = fields.string("reasoning_effort")? {
+        extra.entry("reasoning_effort").or_insert(effort.into());
+    }
     Ok(Conversation {
-        messages: messages.collect::<Result<Vec<_>, _>>()?.into(),
+        messages: messages::take(fields)?,
+        tools: Value::Null,
         add_generation_prompt: fields.bool("add_generation_prompt")?.unwrap_or(true),
-        extra: fields.object("chat_template_kwargs")?.map(Fields::into_map).unwrap_or_default(),
+        extra,
     })
 }
 
-/// A message as templates expect it: a role and a string.
-fn parse_message(n: usize, message: Value) -> Result<Value, ApiError> {
-    let place = |field: &str| format!("messages[{n}].{field}");
-    let Value::Object(mut message) = message else {
-        return Err(wrong_type(&format!("messages[{n}]"), "an object", &message));
-    };
-    let role = match message.remove("role") {
-        Some(Value::String(role)) => role,
-        None | Some(Value::Null) => {
-            return Err(ApiError::field(place("role"), "missing_required_parameter", "is missing"));
-        }
-        Some(other) => return Err(wrong_type(&place("role"), "a string", &other)),
-    };
-    let role = match role.as_str() {
-        "system" | "user" | "assistant" => role,
-        // The newer name of the same thing; templates know the older one.
-        "developer" => "system".to_owned(),
-        _ => {
-            return Err(ApiError::field(
-                place("role"),
-                "invalid_value",
-                "must be system, developer, user or assistant",
-            ));
-        }
-    };
-    if message.get("tool_calls").is_some_and(|calls| calls.as_array().is_none_or(|calls| !calls.is_empty())) {
-        return Err(ApiError::field(place("tool_calls"), "unsupported_parameter", "is not supported by this server"));
-    }
-    let content = match message.remove("content") {
-        Some(Value::String(text)) => text,
-        Some(Value::Array(parts)) => join_parts(&place("content"), &parts)?,
-        None | Some(Value::Null) if role == "assistant" => String::new(),
-        None | Some(Value::Null) => {
-            return Err(ApiError::field(place("content"), "missing_required_parameter", "is missing"));
-        }
-        Some(other) => return Err(wrong_type(&place("content"), "a string or a list of parts", &other)),
-    };
-    let mut parsed = Map::from_iter([("role".to_owned(), role.into()), ("content".to_owned(), content.into())]);
-    if let Some(name @ Value::String(_)) = message.remove("name") {
-        parsed.insert("name".to_owned(), name);
-    }
-    Ok(parsed.into())
+struct ChatShape {
+    header: Header,
+    language: Arc<dyn Language>,
+    n_choices: usize,
+    with_usage: bool,
+    with_logprobs: bool,
 }
-
-fn join_parts(place: &str, parts: &[Value]) -> Result<String, ApiError> {
-    let texts = parts.iter().enumerate().map(|(n, part)| match (part["type"].as_str(), &part["text"]) {
-        (Some("text"), Value::String(text)) => Ok(text.as_str()),
-        (Some("text"), other) => Err(ApiError::field(
-            format!("{place}[{n}].text"),
-            "invalid_type",
-            format!("must be a string, found {}", kind_of(other)),
-        )),
-        _ => Err(ApiError::field(
-            format!("{place}[{n}].type"),
-            "unsupported_value",
-            "must be 'text': this model reads text only",
-        )),
-    });
-    Ok(texts.collect::<Result<Vec<_>, _>>()?.join("\n"))
-}
-
-struct ChatShape(Header);
 
 impl ChatShape {
-    fn chunk(&self, choices: &Value) -> Value {
-        let Header { id, created, model } = &self.0;
-        json!({"id": id, "object": "chat.completion.chunk", "created": created, "model": model, "choices": choices})
+    fn object(&self, kind: &str, choices: &Value) -> Value {
+        let Header { id, created, model } = &self.header;
+        json!({"id": id, "object": kind, "created": created, "model": model, "choices": choices})
+    }
+
+    fn chunk(&self, index: usize, delta: &Value, logprobs: &Value, finish_reason: Option<&str>) -> Frame {
+        let choice = json!({"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason});
+        let mut chunk = self.object("chat.completion.chunk", &json!([choice]));
+        if self.with_usage {
+            chunk["usage"] = Value::Null;
+        }
+        Frame::data(chunk)
+    }
+
+    fn logprobs(&self, tokens: &[Told]) -> Value {
+        if self.with_logprobs { logprobs::chat(tokens, &*self.language) } else { Value::Null }
     }
 }
 
 impl Shape for ChatShape {
-    fn opening(&self) -> Option<Value> {
+    fn opening(&mut self) -> Vec<Frame> {
         let delta = json!({"role": "assistant", "content": ""});
-        Some(self.chunk(&json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": null}])))
+        (0..self.n_choices).map(|index| self.chunk(index, &delta, &Value::Null, None)).collect()
     }
 
-    fn text(&self, text: &str) -> Value {
-        self.chunk(&json!([{"index": 0, "delta": {"content": text}, "logprobs": null, "finish_reason": null}]))
+    fn text(&mut self, choice: usize, text: Text) -> Vec<Frame> {
+        let logprobs = self.logprobs(&text.tokens);
+        vec![self.chunk(choice, &json!({"content": text.text}), &logprobs, None)]
     }
 
-    fn end(&self, finish_reason: &str) -> Value {
-        self.chunk(&json!([{"index": 0, "delta": {}, "logprobs": null, "finish_reason": finish_reason}]))
+    fn end(&mut self, choice: usize, finish_reason: &'static str) -> Vec<Frame> {
+        vec![self.chunk(choice, &json!({}), &Value::Null, Some(finish_reason))]
     }
 
-    fn usage(&self, usage: Value) -> Value {
-        let mut chunk = self.chunk(&json!([]));
-        chunk["usage"] = usage;
-        chunk
+    fn close(&mut self, usage: &Usage) -> Vec<Frame> {
+        let mut last = self.object("chat.completion.chunk", &json!([]));
+        last["usage"] = sse::usage(usage);
+        self.with_usage.then_some(Frame::data(last)).into_iter().chain([Frame::DONE]).collect()
     }
 
-    fn whole(&self, text: &str, finish_reason: &str, usage: Value) -> Value {
-        let Header { id, created, model } = &self.0;
-        let message = json!({"role": "assistant", "content": text, "refusal": null});
-        let choice = json!({"index": 0, "message": message, "logprobs": null, "finish_reason": finish_reason});
-        json!({
-            "id": id, "object": "chat.completion", "created": created, "model": model, "choices": [choice], "usage": usage,
-        })
+    fn whole(&mut self, choices: Vec<Whole>, usage: &Usage) -> Value {
+        let choices = choices.into_iter().enumerate().map(|(index, whole)| {
+            let message = json!({"role": "assistant", "content": whole.text, "refusal": null});
+            let logprobs = self.logprobs(&whole.tokens);
+            json!({"index": index, "message": message, "logprobs": logprobs, "finish_reason": whole.finish_reason})
+        });
+        let choices = Value::Array(choices.collect());
+        let mut answer = self.object("chat.completion", &choices);
+        answer["usage"] = sse::usage(usage);
+        answer
     }
 }

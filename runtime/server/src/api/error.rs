@@ -38,6 +38,16 @@ impl ApiError {
         Self { param: Some(param), ..Self::new(StatusCode::BAD_REQUEST, code, message) }
     }
 
+    /// The same of a field that lies within another.
+    pub(crate) fn within(mut self, outer: &str) -> Self {
+        if let Some(inner) = self.param.take() {
+            let param = format!("{outer}.{inner}");
+            self.message = self.message.replacen(&format!("'{inner}'"), &format!("'{param}'"), 1);
+            self.param = Some(param);
+        }
+        self
+    }
+
     pub(crate) fn invalid_json(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_json", message)
     }

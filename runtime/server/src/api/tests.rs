@@ -1,8 +1,10 @@
 //! The API over the real engine and a model of bytes.
 
 mod answers;
+mod choices;
 mod refusals;
 mod streams;
+mod tokens;
 
 use axum::{body::Body, http::HeaderMap};
 use http_body_util::BodyExt as _;
