@@ -2,6 +2,7 @@
 
 mod body;
 mod chat;
+mod chat_shape;
 mod completions;
 mod error;
 mod fields;
@@ -11,7 +12,9 @@ mod logprobs;
 mod messages;
 mod models;
 mod sse;
+mod structured;
 mod tokens;
+mod tools;
 
 use std::{sync::Arc, time::Instant};
 

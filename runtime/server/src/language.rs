@@ -1,17 +1,24 @@
 //! The seam between the API and a model's text: tests put another language behind it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use alcazar_core::TokenId;
-use alcazar_text::{ChatTemplate, Detokenizer, RenderInput, Special, Tokenizer};
+use alcazar_text::{
+    ChatTemplate, Detokenizer, Grammar, GrammarCompiler, GrammarError, GrammarState, OutputFormat, RenderInput,
+    Special, Tokenizer,
+};
 use serde_json::{Map, Value};
 
 /// Turns requests into tokens and tokens into text. One per model, shared by all requests.
 pub(crate) trait Language: Send + Sync {
     /// The tokens of a prompt.
     fn encode(&self, input: &Input) -> Result<Encoded, LanguageError>;
-    /// Turns the tokens of one answer into text as they come.
-    fn writer(&self) -> Box<dyn Writer>;
+    /// Turns the tokens of one answer into text as they come. Special tokens have none, but for these marks.
+    fn writer(&self, marks: &[&str]) -> Box<dyn Writer>;
+    /// How the model marks the parts of its answers.
+    fn format(&self) -> OutputFormat;
+    /// Prepares a grammar for an answer. Takes its time: not for a thread that serves others.
+    fn compile(&self, grammar: &Grammar) -> Result<GrammarState, GrammarError>;
     /// The text of tokens; special ones have none.
     fn text(&self, tokens: &[TokenId]) -> String;
     /// One token as it is told beside its probability.
@@ -79,8 +86,10 @@ pub(crate) enum LanguageError {
 
 /// The language of a loaded model.
 pub(crate) struct ModelLanguage {
-    pub tokenizer: Arc<Tokenizer>,
-    pub template: Option<ChatTemplate>,
+    tokenizer: Arc<Tokenizer>,
+    template: Option<ChatTemplate>,
+    /// Made when a grammar is first asked for.
+    grammars: OnceLock<Result<GrammarCompiler, GrammarError>>,
 }
 
 impl Language for ModelLanguage {
@@ -94,8 +103,17 @@ impl Language for ModelLanguage {
         Ok(Encoded { tokens: tokens.map_err(|error| tokenize(&error))?, rendered: String::new() })
     }
 
-    fn writer(&self) -> Box<dyn Writer> {
-        Box::new(Detokenizer::new(Arc::clone(&self.tokenizer)))
+    fn writer(&self, marks: &[&str]) -> Box<dyn Writer> {
+        Box::new(Detokenizer::showing(Arc::clone(&self.tokenizer), marks))
+    }
+
+    fn format(&self) -> OutputFormat {
+        self.template.as_ref().map(ChatTemplate::format).unwrap_or_default()
+    }
+
+    fn compile(&self, grammar: &Grammar) -> Result<GrammarState, GrammarError> {
+        let grammars = self.grammars.get_or_init(|| GrammarCompiler::new(&self.tokenizer));
+        grammars.as_ref().map_err(Clone::clone)?.compile(grammar)
     }
 
     fn text(&self, tokens: &[TokenId]) -> String {
@@ -117,6 +135,10 @@ impl Language for ModelLanguage {
 }
 
 impl ModelLanguage {
+    pub(crate) const fn new(tokenizer: Arc<Tokenizer>, template: Option<ChatTemplate>) -> Self {
+        Self { tokenizer, template, grammars: OnceLock::new() }
+    }
+
     fn encode_chat(&self, conversation: &Conversation) -> Result<Encoded, LanguageError> {
         let template = self.template.as_ref().ok_or(LanguageError::NoTemplate)?;
         let input = RenderInput {

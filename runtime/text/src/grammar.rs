@@ -7,7 +7,7 @@ use std::sync::Arc;
 use alcazar_core::TokenId;
 use llguidance::{
     Matcher, ParserFactory,
-    api::TopLevelGrammar,
+    api::{StopReason, TopLevelGrammar},
     toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie},
 };
 use serde_json::{Value, json};
@@ -79,8 +79,12 @@ pub struct GrammarState {
 impl GrammarCompiler {
     /// Takes some milliseconds for a large vocabulary.
     pub fn new(tokenizer: &Tokenizer) -> Result<Self, GrammarError> {
-        let mut words: Vec<Vec<u8>> =
-            (0u32..).map(TokenId).take(tokenizer.vocabulary()).map(|token| word(tokenizer, token)).collect();
+        Self::of_words((0u32..).map(TokenId).take(tokenizer.vocabulary()).map(|token| word(tokenizer, token)))
+    }
+
+    /// For a vocabulary whose tokens are these bytes.
+    pub fn of_words(words: impl Iterator<Item = Vec<u8>>) -> Result<Self, GrammarError> {
+        let mut words: Vec<Vec<u8>> = words.collect();
         // The end is the caller's: here it is a token of its own that no model has.
         let end = u32::try_from(words.len()).map_err(|error| vocabulary(&error))?;
         words.push(special("end of the answer"));
@@ -157,10 +161,11 @@ fn spaced(schema: Value) -> Value {
 impl GrammarState {
     /// Sets the scores of tokens that may not come next to minus infinity.
     pub fn mask(&mut self, scores: &mut [f32]) -> Result<(), GrammarError> {
+        self.is_complete()?;
         let mask = self.matcher.compute_mask_or_eos().map_err(|_| GrammarError::Stuck)?;
         for (token, score) in scores.iter_mut().enumerate() {
-            // A model may have more scores than its tokenizer has tokens.
-            if token >= mask.len() || !mask.get(token) {
+            // A model may have more scores than its tokenizer has tokens; the mask's last is the end, which is the caller's.
+            if token + 1 >= mask.len() || !mask.get(token) {
                 *score = f32::NEG_INFINITY;
             }
         }
@@ -169,7 +174,7 @@ impl GrammarState {
 
     /// Whether the answer may end here.
     pub fn may_end(&mut self) -> Result<bool, GrammarError> {
-        if self.matcher.is_stopped() {
+        if self.is_complete()? {
             return Ok(true);
         }
         self.matcher.is_accepting().map_err(|_| GrammarError::Stuck)
@@ -178,7 +183,16 @@ impl GrammarState {
     /// Takes the next token. `true`: nothing may follow it.
     pub fn advance(&mut self, token: TokenId) -> Result<bool, GrammarError> {
         self.matcher.consume_token(token.0).map_err(|_| GrammarError::Stuck)?;
-        Ok(self.matcher.is_stopped())
+        self.is_complete()
+    }
+
+    /// Whether nothing may follow. To have given up is another thing.
+    fn is_complete(&self) -> Result<bool, GrammarError> {
+        match self.matcher.stop_reason() {
+            StopReason::NotStopped => Ok(false),
+            StopReason::NoExtension | StopReason::EndOfSentence => Ok(true),
+            _ => Err(GrammarError::Stuck),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use super::{
     knobs::{Knobs, parse_tokens},
     logprobs,
     sse::{self, Frame, Shape, Whole},
+    structured,
 };
 use crate::{
     answer::{Text, Told},
@@ -41,7 +42,7 @@ pub(super) async fn handle(State(app): State<Arc<App>>, request: Request) -> Res
         with_logprobs: job.knobs.logprobs.is_some(),
     };
     let is_stream = job.knobs.is_stream;
-    sse::respond(shape, start(served, job).await?, is_stream).await
+    sse::respond(shape, start(served, job).await?.answers, is_stream).await
 }
 
 /// Pure: what the request asks for.
@@ -54,7 +55,8 @@ pub(super) fn parse(fields: &mut Fields, body_bytes: usize) -> Result<Job, ApiEr
     knobs.logprobs = fields.integer("logprobs", 0..=most)?.and_then(|n| usize::try_from(n).ok());
     let with_special = fields.bool("add_special_tokens")?.unwrap_or(true);
     let inputs = prompts(fields, with_special)?;
-    Ok(Job { inputs, field: "prompt", echo, knobs, body_bytes })
+    let grammar = structured::take(fields)?;
+    Ok(Job { echo, knobs, grammar, body_bytes, ..Job::new(inputs) })
 }
 
 fn prompts(fields: &mut Fields, with_special: bool) -> Result<Vec<Input>, ApiError> {

@@ -9,12 +9,14 @@ use std::{
     time::SystemTime,
 };
 
-use alcazar_engine::{Permit, Request};
+use alcazar_engine::{Constraint, Permit, Request};
+use alcazar_text::Expected;
 
-use super::{ApiError, fields::Fields, knobs::Knobs};
+use super::{ApiError, fields::Fields, knobs::Knobs, structured::Asked};
 use crate::{
     answer::{Answer, Answers, Echo, Telling},
     app::{App, Served},
+    constraint::GrammarConstraint,
     language::{Encoded, Input, Language, LanguageError},
 };
 
@@ -30,8 +32,36 @@ pub(super) struct Job {
     /// Whether answers begin with their prompts.
     pub echo: bool,
     pub knobs: Knobs,
+    /// What answers must look like.
+    pub grammar: Option<Asked>,
+    /// What is looked for in answers, where they are taken apart.
+    pub expected: Expected,
+    pub is_parsed: bool,
     /// Size of the request, which bounds the queue before anything is tokenized.
     pub body_bytes: usize,
+}
+
+impl Job {
+    /// One answer to each input, as it comes.
+    pub(super) fn new(inputs: Vec<Input>) -> Self {
+        Self {
+            inputs,
+            field: "prompt",
+            echo: false,
+            knobs: Knobs::default(),
+            grammar: None,
+            expected: Expected::default(),
+            is_parsed: false,
+            body_bytes: 0,
+        }
+    }
+}
+
+/// Answers that have begun.
+pub(super) struct Started {
+    pub answers: Answers,
+    /// What to look for in them.
+    pub expected: Expected,
 }
 
 /// Compares the name in a request with the model that is served.
@@ -52,22 +82,41 @@ pub(super) fn check_model_if_named(fields: &mut Fields, app: &App) -> Result<boo
 }
 
 /// From a job to running answers. Places are taken before the text is touched: a full queue must cost nothing.
-pub(super) async fn start(served: &Served, job: Job) -> Result<Answers, ApiError> {
-    let permits = enter(served, &job)?;
+pub(super) async fn start(served: &Served, job: Job) -> Result<Started, ApiError> {
+    let mut permits = enter(served, &job)?.into_iter();
     let encoded = encode(served, &job.inputs, job.field, job.body_bytes).await?;
-    let mut permits = permits.into_iter();
+    let format = served.language.format();
+    let rendered = encoded.first().map(|encoded| encoded.rendered.as_str()).unwrap_or_default();
+    let starts_thinking = job.is_parsed && format.starts_thinking(rendered);
+    let constraint = constraint(served, &job, starts_thinking).await?;
+    let marks = if job.is_parsed { format.marks() } else { &[] };
     let mut choices = Vec::new();
     for (input, encoded) in job.inputs.iter().zip(encoded) {
         for nth in 0..job.knobs.n {
-            let request = request(served, &job, &encoded, nth);
+            let mut request = request(served, &job, &encoded, nth);
+            request.constraint = constraint.as_ref().map(Constraint::boxed_clone);
             let generation = served.engine.submit(request, permits.next()).await;
             let generation =
                 generation.map_err(|error| ApiError::submit(error, job.field, job.knobs.max_tokens_field))?;
             let telling = telling(served, &job, input, &encoded);
-            choices.push(Answer::new(generation, served.language.writer(), telling, encoded.tokens.len()));
+            choices.push(Answer::new(generation, served.language.writer(marks), telling, encoded.tokens.len()));
         }
     }
-    Ok(Answers::new(choices, job.knobs.n))
+    let answers = Answers::new(choices, job.knobs.n);
+    Ok(Started { answers, expected: Expected { starts_thinking, ..job.expected } })
+}
+
+/// Compiles the grammar on a thread that nobody waits for.
+async fn constraint(served: &Served, job: &Job, starts_thinking: bool) -> Result<Option<GrammarConstraint>, ApiError> {
+    let Some(Asked { grammar, field }) = job.grammar.clone() else { return Ok(None) };
+    let language = Arc::clone(&served.language);
+    let compiled = tokio::task::spawn_blocking(move || language.compile(&grammar)).await;
+    let state = compiled.map_err(|_| ApiError::failed())?.map_err(|error| ApiError::grammar(&error, &field))?;
+    Ok(Some(if starts_thinking {
+        GrammarConstraint::after_thoughts(state, Arc::clone(&served.language))
+    } else {
+        GrammarConstraint::new(state)
+    }))
 }
 
 fn enter(served: &Served, job: &Job) -> Result<Vec<Permit>, ApiError> {

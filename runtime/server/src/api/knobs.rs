@@ -54,6 +54,24 @@ pub(super) struct Knobs {
     pub logprobs: Option<usize>,
 }
 
+impl Default for Knobs {
+    fn default() -> Self {
+        Self {
+            sampling: Sampling::default(),
+            stops: vec![],
+            stop_tokens: vec![],
+            ignore_eos: false,
+            min_tokens: 0,
+            max_tokens: None,
+            max_tokens_field: "max_tokens",
+            n: 1,
+            is_stream: false,
+            with_usage: false,
+            logprobs: None,
+        }
+    }
+}
+
 impl Knobs {
     /// Takes the knobs out of the fields and refuses what is not served. `least_tokens`: how few may be asked for.
     pub(super) fn take(fields: &mut Fields, least_tokens: i64) -> Result<Self, ApiError> {

@@ -4,7 +4,9 @@ mod answers;
 mod choices;
 mod refusals;
 mod streams;
+mod structured;
 mod tokens;
+mod tools;
 
 use axum::{body::Body, http::HeaderMap};
 use http_body_util::BodyExt as _;

@@ -78,16 +78,19 @@ impl<'a> Streams<'a> {
             }
             Effect::Finished { id, reason, usage } => {
                 if let Some(stream) = self.open.remove(&id) {
-                    // A reader that has left wants no end either.
-                    let _ = stream.events.send(Event::Finished { reason, usage });
+                    let events = stream.events.clone();
+                    // Counted before it is told: whoever has its answer finds it in the metrics.
                     self.finished(stream, reason.as_str());
+                    // A reader that has left wants no end either.
+                    let _ = events.send(Event::Finished { reason, usage });
                 }
             }
             Effect::Failed { id, error } => {
                 tracing::error!(sequence = %id, %error, "a sequence failed");
                 if let Some(stream) = self.open.remove(&id) {
-                    let _ = stream.events.send(Event::Failed);
+                    let events = stream.events.clone();
                     self.finished(stream, "error");
+                    let _ = events.send(Event::Failed);
                 }
             }
         }

@@ -86,6 +86,8 @@ fn half_characters_wait_for_their_other_half() {
     assert_eq!(stream.push(TokenId(1)), "\u{fffd}h");
     assert_eq!(stream.push(TokenId(10)), "");
     assert_eq!(stream.finish(), "\u{fffd}");
+    let mut showing = Detokenizer::showing(Arc::new(byte_level()), &["<|end|>", "<tool>", "no such"]);
+    assert_eq!([0, 12, 13].map(|token| showing.push(TokenId(token))).concat(), "<|end|><tool>hello");
 }
 
 fn sentence_piece() -> Tokenizer {
