@@ -1,13 +1,15 @@
 //! The state machine that the server drives.
 
-use alcazar_core::{BackendError, Batch, Logits, Model, SeqId, TokenId};
+use alcazar_core::{BackendError, Batch, Model, SeqId, TokenId};
 
 use crate::{
-    FinishReason, Refused, Request, Usage,
+    FinishReason, Progress, Refused, Request, TokenLogprobs, Usage,
     blocks::BlockPool,
-    sampler::Sampler,
+    sampler::{Choice, Sampler},
     scheduler::{Entry, Limits, Scheduler},
 };
+
+mod forward;
 
 #[cfg(test)]
 mod tests;
@@ -30,14 +32,23 @@ pub struct EngineConfig {
 }
 
 /// What happened to a sequence in a step.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
+    /// Tokens of its prompt were scored; before any token of the answer.
+    Scored {
+        /// Which sequence.
+        id: SeqId,
+        /// One token of the prompt, in their order.
+        logprobs: TokenLogprobs,
+    },
     /// It has one token more.
     Token {
         /// Which sequence.
         id: SeqId,
         /// The token; never a stop token.
         token: TokenId,
+        /// How likely it was, when that was asked for.
+        logprobs: Option<TokenLogprobs>,
     },
     /// It ended; nothing follows.
     Finished {
@@ -86,6 +97,8 @@ pub struct Engine {
     next_id: u64,
     prompt_tokens_total: u64,
     generated_tokens_total: u64,
+    /// Steps in a row in which the model panicked whatever it was given.
+    n_panics: u32,
 }
 
 impl Engine {
@@ -101,7 +114,7 @@ impl Engine {
         };
         let limits = Limits { max_sequences, step_tokens: config.step_tokens };
         let scheduler = Scheduler::new(limits, BlockPool::new(shape));
-        Self { model, config, scheduler, next_id: 0, prompt_tokens_total: 0, generated_tokens_total: 0 }
+        Self { model, config, scheduler, next_id: 0, prompt_tokens_total: 0, generated_tokens_total: 0, n_panics: 0 }
     }
 
     /// Longest sequence.
@@ -110,7 +123,7 @@ impl Engine {
     }
 
     /// Puts a request into the queue.
-    pub fn submit(&mut self, request: Request) -> Result<SeqId, Refused> {
+    pub fn submit(&mut self, mut request: Request) -> Result<SeqId, Refused> {
         request.check(self.config.context_length, self.model.vocabulary())?;
         let (waiting, limit) = (self.scheduler.waiting().len(), self.config.max_queued);
         if waiting >= limit {
@@ -127,8 +140,12 @@ impl Engine {
         let n_prompt = request.prompt.len();
         let end = request.max_tokens.map_or(self.config.context_length, |max_tokens| n_prompt + max_tokens);
         let seed = self.config.seed.wrapping_add(id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let sampler = Sampler::new(request.sampling, seed, &request.prompt);
-        self.scheduler.push(Entry::new(id, request.prompt, end, request.stop_tokens, sampler));
+        let sampler = Sampler::new(&mut request, seed);
+        let mut entry = Entry::new(id, request.prompt, end, sampler);
+        if request.scores_prompt {
+            entry.to_score = n_prompt;
+        }
+        self.scheduler.push(entry);
         Ok(id)
     }
 
@@ -164,10 +181,9 @@ impl Engine {
             return Vec::new();
         }
         self.count_prompt_tokens(&batch);
-        match self.model.forward(&batch) {
-            Ok(logits) => self.sample(&batch, &logits),
-            Err(error) => self.fail_all(&batch, &error),
-        }
+        let mut effects = Vec::new();
+        self.forward(&batch, &mut effects);
+        effects
     }
 
     fn count_prompt_tokens(&mut self, batch: &Batch) {
@@ -178,47 +194,55 @@ impl Engine {
         }
     }
 
-    fn sample(&mut self, batch: &Batch, logits: &Logits) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        for (nth, row) in batch.logit_rows.iter().enumerate() {
-            let owner = batch.sequences.iter().find(|sequence| sequence.first_row + sequence.n_tokens == row + 1);
-            let Some(id) = owner.map(|sequence| sequence.id) else { continue };
-            let Some(entry) = self.scheduler.running_mut(id) else { continue };
-            let Some(token) = logits.row(nth).and_then(|scores| entry.sampler.next(scores)) else {
-                let error = BackendError::NotFinite { row: id.to_string() }.to_string();
-                self.scheduler.remove(id);
-                effects.push(Effect::Failed { id, error });
-                continue;
-            };
-            let reason = if entry.stop_tokens.contains(&token) {
-                Some(FinishReason::Stop)
-            } else {
-                entry.tokens.push(token);
-                self.generated_tokens_total += 1;
-                effects.push(Effect::Token { id, token });
-                (entry.tokens.len() >= entry.end).then_some(FinishReason::Length)
-            };
-            if let Some(reason) = reason {
-                let completion_tokens = entry.tokens.len() - entry.n_prompt;
-                let usage = Usage { prompt_tokens: entry.n_prompt, completion_tokens, cached_tokens: 0 };
-                self.scheduler.remove(id);
-                effects.push(Effect::Finished { id, reason, usage });
+    /// What one row of scores means to its sequence.
+    fn take_row(&mut self, id: SeqId, position: usize, scores: Option<&[f32]>, effects: &mut Vec<Effect>) {
+        let Some(entry) = self.scheduler.running_mut(id) else { return };
+        let Some(scores) = scores else { return self.fail(id, &not_finite(id), effects) };
+        if position + 1 < entry.n_prompt {
+            entry.n_scored = position + 2;
+            let token = entry.tokens.get(position + 1);
+            match token.and_then(|token| entry.sampler.logprobs_of(*token, scores)) {
+                Some(logprobs) => effects.push(Effect::Scored { id, logprobs }),
+                None => self.fail(id, &not_finite(id), effects),
             }
+            return;
         }
-        effects
+        // Nothing but the prompt's scores was asked for.
+        if entry.tokens.len() >= entry.end {
+            return self.finish(id, FinishReason::Length, effects);
+        }
+        match entry.sampler.next(scores) {
+            Ok(Choice::Stop) => self.finish(id, FinishReason::Stop, effects),
+            Ok(Choice::Token { token, logprobs, progress }) => {
+                entry.tokens.push(token);
+                let is_full = entry.tokens.len() >= entry.end;
+                self.generated_tokens_total += 1;
+                effects.push(Effect::Token { id, token, logprobs });
+                if progress == Progress::Complete {
+                    self.finish(id, FinishReason::Stop, effects);
+                } else if is_full {
+                    self.finish(id, FinishReason::Length, effects);
+                }
+            }
+            Err(error) => self.fail(id, &format!("{id}: {error}"), effects),
+        }
     }
 
-    /// A pass that failed as a whole says nothing about who is at fault, so all of its sequences end; the queue goes on.
-    fn fail_all(&mut self, batch: &Batch, error: &BackendError) -> Vec<Effect> {
-        tracing::error!(error = %error, n_sequences = batch.sequences.len(), "a step failed");
-        let error = error.to_string();
-        let ids = batch.sequences.iter().map(|sequence| sequence.id);
-        ids.map(|id| {
-            self.scheduler.remove(id);
-            Effect::Failed { id, error: error.clone() }
-        })
-        .collect()
+    fn finish(&mut self, id: SeqId, reason: FinishReason, effects: &mut Vec<Effect>) {
+        let Some(entry) = self.scheduler.remove(id) else { return };
+        let completion_tokens = entry.tokens.len() - entry.n_prompt;
+        let usage = Usage { prompt_tokens: entry.n_prompt, completion_tokens, cached_tokens: 0 };
+        effects.push(Effect::Finished { id, reason, usage });
     }
+
+    fn fail(&mut self, id: SeqId, error: &str, effects: &mut Vec<Effect>) {
+        self.scheduler.remove(id);
+        effects.push(Effect::Failed { id, error: error.to_owned() });
+    }
+}
+
+fn not_finite(id: SeqId) -> String {
+    BackendError::NotFinite { row: id.to_string() }.to_string()
 }
 
 impl std::fmt::Debug for Engine {

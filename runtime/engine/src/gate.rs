@@ -49,18 +49,39 @@ impl Gate {
 
     /// Takes a place, or says at once that there is none. A single request may exceed the tokens when it is alone.
     pub fn try_enter(&self, tokens: usize) -> Result<Permit, Overloaded> {
+        self.take(1, tokens)?;
+        Ok(self.permit(tokens))
+    }
+
+    /// Takes so many places for one request of several answers: all or none. The first one carries the tokens.
+    pub fn try_enter_many(&self, n: usize, tokens: usize) -> Result<Vec<Permit>, Overloaded> {
+        self.take(n, tokens)?;
+        Ok((0..n).map(|nth| self.permit(if nth == 0 { tokens } else { 0 })).collect())
+    }
+
+    fn permit(&self, tokens: usize) -> Permit {
+        Permit { counters: Arc::clone(&self.counters), tokens }
+    }
+
+    fn take(&self, n: usize, tokens: usize) -> Result<(), Overloaded> {
         let counters = &self.counters;
-        let requests = counters.requests.fetch_add(1, Ordering::AcqRel) + 1;
+        let requests = counters.requests.fetch_add(n, Ordering::AcqRel) + n;
         let all_tokens = counters.tokens.fetch_add(tokens, Ordering::AcqRel).saturating_add(tokens);
-        // From here on the drop gives back, also when the request is refused.
-        let permit = Permit { counters: Arc::clone(counters), tokens };
-        if requests > counters.max_requests {
-            return Err(Overloaded { what: "requests", found: requests, limit: counters.max_requests });
-        }
-        if all_tokens > counters.max_tokens && requests > 1 {
-            return Err(Overloaded { what: "tokens", found: all_tokens, limit: counters.max_tokens });
-        }
-        Ok(permit)
+        let overloaded = if requests > counters.max_requests {
+            Overloaded { what: "requests", found: requests, limit: counters.max_requests }
+        } else if all_tokens > counters.max_tokens && requests > n {
+            Overloaded { what: "tokens", found: all_tokens, limit: counters.max_tokens }
+        } else {
+            return Ok(());
+        };
+        counters.requests.fetch_sub(n, Ordering::AcqRel);
+        counters.tokens.fetch_sub(tokens, Ordering::AcqRel);
+        Err(overloaded)
+    }
+
+    /// Most requests that may hold a place.
+    pub fn capacity(&self) -> usize {
+        self.counters.max_requests
     }
 
     /// Requests that hold a place.
@@ -92,6 +113,18 @@ mod tests {
         drop(first);
         let _alone = gate.try_enter(99).unwrap();
         assert_eq!(gate.in_flight(), 1);
+    }
+
+    #[test]
+    fn several_places_are_given_all_or_none() {
+        let gate = Gate::new(3, 10);
+        let two = gate.try_enter_many(2, 99).unwrap();
+        assert_eq!((two.len(), gate.in_flight(), gate.capacity()), (2, 2, 3), "alone it may exceed the tokens");
+        assert_eq!(gate.try_enter_many(2, 0).unwrap_err().what, "requests");
+        assert_eq!(gate.try_enter(0).unwrap_err().what, "tokens");
+        drop(two);
+        assert_eq!(gate.in_flight(), 0);
+        gate.try_enter_many(3, 10).unwrap();
     }
 
     #[test]

@@ -10,13 +10,19 @@
 #![forbid(unsafe_code)]
 
 pub mod blocks;
+pub mod constraint;
 pub mod engine;
 pub mod gate;
+pub mod logprobs;
 pub mod request;
 pub mod sampler;
+pub mod sampling;
 
 mod scheduler;
 
+pub use constraint::{Constraint, ConstraintError, Progress};
 pub use engine::{Effect, Engine, EngineConfig, Load};
 pub use gate::{Gate, Overloaded, Permit};
-pub use request::{FinishReason, Refused, Request, Sampling, Usage};
+pub use logprobs::TokenLogprobs;
+pub use request::{FinishReason, MAX_LOGPROBS, Refused, Request, Usage};
+pub use sampling::Sampling;

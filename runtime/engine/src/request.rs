@@ -2,53 +2,27 @@
 
 use alcazar_core::TokenId;
 
+use crate::{Constraint, Sampling};
+
 /// A prompt and how to go on from it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Request {
     /// At least one token.
     pub prompt: Vec<TokenId>,
-    /// Most tokens to answer; `None`: to the end of the context.
+    /// Most tokens to answer; `None`: to the end of the context. 0 only when the prompt is to be scored.
     pub max_tokens: Option<usize>,
+    /// Fewest tokens to answer: stop tokens are not chosen before.
+    pub min_tokens: usize,
     /// How to choose.
     pub sampling: Sampling,
     /// Tokens that end the answer and are not part of it.
     pub stop_tokens: Vec<TokenId>,
-}
-
-/// How the next token is chosen. The defaults are those of OpenAI's API.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sampling {
-    /// 0: always the likeliest token.
-    pub temperature: f32,
-    /// Choose among so many of the likeliest; 0: all.
-    pub top_k: usize,
-    /// Choose among the likeliest that together have this probability.
-    pub top_p: f32,
-    /// Leave out tokens that are less likely than this share of the likeliest.
-    pub min_p: f32,
-    /// Same seed, same prompt: same answer, whatever else is served. `None`: the engine's own.
-    pub seed: Option<u64>,
-    /// Divides the scores of tokens of the prompt and the answer; 1: off.
-    pub repetition_penalty: f32,
-    /// Subtracted from a score for each time the token is in the answer.
-    pub frequency_penalty: f32,
-    /// Subtracted from a score when the token is in the answer.
-    pub presence_penalty: f32,
-}
-
-impl Default for Sampling {
-    fn default() -> Self {
-        Self {
-            temperature: 1.0,
-            top_k: 0,
-            top_p: 1.0,
-            min_p: 0.0,
-            seed: None,
-            repetition_penalty: 1.0,
-            frequency_penalty: 0.0,
-            presence_penalty: 0.0,
-        }
-    }
+    /// Tell the probability of each token of the answer, and of so many of the likeliest in its place.
+    pub logprobs: Option<usize>,
+    /// Tell the same of the prompt's tokens, from the second on.
+    pub scores_prompt: bool,
+    /// What the answer must look like.
+    pub constraint: Option<Box<dyn Constraint>>,
 }
 
 /// Why a request was not taken. Each text names the field of the API that it is about.
@@ -145,41 +119,22 @@ impl Request {
             return Err(Refused::TokenUnknown { token: token.0, vocabulary });
         }
         match self.max_tokens {
-            Some(0) => Err(parameter("max_tokens", 0, "at least 1")),
+            Some(0) if !self.scores_prompt => Err(parameter("max_tokens", 0, "at least 1")),
+            Some(max_tokens) if self.min_tokens > max_tokens => {
+                Err(parameter("min_tokens", self.min_tokens, "at most max_tokens"))
+            }
             Some(max_tokens) if max_tokens > context - tokens => {
                 Err(Refused::MaxTokensTooLarge { max_tokens, tokens, context })
             }
-            _ => self.sampling.check(),
+            _ => self.sampling.check(vocabulary),
         }
     }
 }
 
-impl Sampling {
-    /// Checks every parameter's range; what is not a number is in none.
-    pub fn check(&self) -> Result<(), Refused> {
-        if !(0.0..=10.0).contains(&self.temperature) {
-            return Err(parameter("temperature", self.temperature, "0 to 10"));
-        }
-        if !(self.top_p > 0.0 && self.top_p <= 1.0) {
-            return Err(parameter("top_p", self.top_p, "more than 0, at most 1"));
-        }
-        if !(0.0..=1.0).contains(&self.min_p) {
-            return Err(parameter("min_p", self.min_p, "0 to 1"));
-        }
-        if !(self.repetition_penalty > 0.0 && self.repetition_penalty <= 10.0) {
-            return Err(parameter("repetition_penalty", self.repetition_penalty, "more than 0, at most 10"));
-        }
-        if !(-2.0..=2.0).contains(&self.frequency_penalty) {
-            return Err(parameter("frequency_penalty", self.frequency_penalty, "-2 to 2"));
-        }
-        if !(-2.0..=2.0).contains(&self.presence_penalty) {
-            return Err(parameter("presence_penalty", self.presence_penalty, "-2 to 2"));
-        }
-        Ok(())
-    }
-}
+/// Most tokens whose probability is told in the place of one.
+pub const MAX_LOGPROBS: usize = 20;
 
-fn parameter(field: &'static str, found: impl std::fmt::Display, expected: &'static str) -> Refused {
+pub(crate) fn parameter(field: &'static str, found: impl std::fmt::Display, expected: &'static str) -> Refused {
     Refused::Parameter { field, found: found.to_string(), expected }
 }
 

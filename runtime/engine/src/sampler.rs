@@ -7,13 +7,12 @@ use std::collections::HashMap;
 
 use alcazar_core::TokenId;
 
-use crate::Sampling;
+use crate::{Constraint, ConstraintError, Progress, Request, Sampling, TokenLogprobs};
+
+mod cuts;
 
 #[cfg(test)]
 mod tests;
-
-/// Candidates that are sorted before all are.
-const FIRST_SORT: usize = 256;
 
 /// One sequence's way of choosing.
 #[derive(Clone, Debug)]
@@ -23,6 +22,10 @@ pub struct Sampler {
     n_drawn: u64,
     /// How often each token is in the answer; kept only when a penalty asks for it.
     counts: HashMap<TokenId, Count>,
+    stop_tokens: Vec<TokenId>,
+    min_tokens: u64,
+    logprobs: Option<usize>,
+    constraint: Option<Box<dyn Constraint>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,38 +33,125 @@ struct Count {
     in_answer: u16,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Candidate {
-    token: TokenId,
-    weight: f32,
+/// What came of a choice.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Choice {
+    /// One token more.
+    Token {
+        /// Which.
+        token: TokenId,
+        /// How likely it was, when that was asked for.
+        logprobs: Option<TokenLogprobs>,
+        /// Whether the answer is complete with it.
+        progress: Progress,
+    },
+    /// A stop token, which is not part of the answer.
+    Stop,
+}
+
+/// Why there is no choice.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SampleError {
+    /// The model is at fault, or its input.
+    #[error("the model's scores are not numbers")]
+    NotFinite,
+    /// The grammar is.
+    #[error(transparent)]
+    Constraint(#[from] ConstraintError),
 }
 
 impl Sampler {
     /// `seed` is used when the request brings none.
-    pub fn new(sampling: Sampling, seed: u64, prompt: &[TokenId]) -> Self {
+    pub fn new(request: &mut Request, seed: u64) -> Self {
+        let sampling = std::mem::take(&mut request.sampling);
         let mut counts = HashMap::new();
         #[expect(clippy::float_cmp, reason = "exactly 1 switches the penalty off")]
         if sampling.repetition_penalty != 1.0 {
-            counts.extend(prompt.iter().map(|token| (*token, Count::default())));
+            counts.extend(request.prompt.iter().map(|token| (*token, Count::default())));
         }
-        Self { seed: sampling.seed.unwrap_or(seed), sampling, n_drawn: 0, counts }
+        Self {
+            seed: sampling.seed.unwrap_or(seed),
+            sampling,
+            n_drawn: 0,
+            counts,
+            stop_tokens: std::mem::take(&mut request.stop_tokens),
+            min_tokens: request.min_tokens as u64,
+            logprobs: request.logprobs,
+            constraint: request.constraint.take(),
+        }
     }
 
-    /// The next token; `None` when the scores are not numbers.
-    pub fn next(&mut self, scores: &[f32]) -> Option<TokenId> {
-        let token = if self.has_penalties() {
-            let mut scores = scores.to_vec();
-            self.penalise(&mut scores);
-            self.choose(&scores)?
+    /// The next token of the model's scores.
+    pub fn next(&mut self, scores: &[f32]) -> Result<Choice, SampleError> {
+        let token = if self.changes_scores() {
+            let mut changed = scores.to_vec();
+            self.change(&mut changed)?;
+            self.choose(&changed)
         } else {
-            self.choose(scores)?
+            self.choose(scores)
         };
+        let token = token.ok_or(SampleError::NotFinite)?;
         self.n_drawn += 1;
+        if self.stop_tokens.contains(&token) {
+            return Ok(Choice::Stop);
+        }
         if self.has_penalties() {
             let count = self.counts.entry(token).or_default();
             count.in_answer = count.in_answer.saturating_add(1);
         }
-        Some(token)
+        let progress = match &mut self.constraint {
+            Some(constraint) => constraint.advance(token)?,
+            None => Progress::Open,
+        };
+        Ok(Choice::Token { token, logprobs: self.logprobs_of(token, scores), progress })
+    }
+
+    /// How likely a token was, if this sequence asks for it.
+    pub(crate) fn logprobs_of(&self, token: TokenId, scores: &[f32]) -> Option<TokenLogprobs> {
+        TokenLogprobs::of(token, self.logprobs?, scores)
+    }
+
+    fn changes_scores(&self) -> bool {
+        self.has_penalties()
+            || self.constraint.is_some()
+            || !self.sampling.logit_bias.is_empty()
+            || self.n_drawn < self.min_tokens
+    }
+
+    fn change(&mut self, scores: &mut [f32]) -> Result<(), ConstraintError> {
+        if scores.iter().any(|score| score.is_nan()) {
+            // A mask could hide it.
+            scores.fill(f32::NAN);
+            return Ok(());
+        }
+        for (token, bias) in &self.sampling.logit_bias {
+            if let Some(score) = scores.get_mut(token.index()) {
+                *score += bias;
+            }
+        }
+        self.penalise(scores);
+        if let Some(constraint) = &mut self.constraint {
+            let ends: Vec<f32> = self.stop_tokens.iter().filter_map(|end| scores.get(end.index()).copied()).collect();
+            constraint.mask(scores)?;
+            let may_end = constraint.may_end()?;
+            for (end, score) in self.stop_tokens.iter().zip(ends) {
+                if let Some(slot) = scores.get_mut(end.index()) {
+                    *slot = if may_end { score } else { f32::NEG_INFINITY };
+                }
+            }
+            // With an end that may not come yet, nothing might be left to choose.
+            if may_end {
+                return Ok(());
+            }
+        }
+        if self.n_drawn < self.min_tokens {
+            for end in &self.stop_tokens {
+                if let Some(score) = scores.get_mut(end.index()) {
+                    *score = f32::NEG_INFINITY;
+                }
+            }
+        }
+        Ok(())
     }
 
     #[expect(clippy::float_cmp, reason = "exactly these values switch the penalties off")]
@@ -87,57 +177,15 @@ impl Sampler {
         if self.sampling.temperature <= 0.0 || self.sampling.top_k == 1 {
             return Some(best);
         }
-        let mut candidates = self.candidates(scores, highest);
-        let total = self.cut(&mut candidates);
-        let mut left = self.uniform() * total;
-        for candidate in &candidates {
+        let candidates = cuts::candidates(&self.sampling, scores, highest);
+        let mut left = self.uniform() * candidates.total;
+        for candidate in &candidates.kept {
             left -= f64::from(candidate.weight);
             if left < 0.0 {
                 return Some(candidate.token);
             }
         }
-        candidates.last().map(|candidate| candidate.token)
-    }
-
-    /// Weights relative to the likeliest token's, which is 1; what `min_p` and `top_k` leave out is gone.
-    fn candidates(&self, scores: &[f32], highest: f32) -> Vec<Candidate> {
-        let sampling = &self.sampling;
-        let weight = |score: f32| ((score - highest) / sampling.temperature).exp();
-        let mut candidates: Vec<Candidate> = (0u32..)
-            .zip(scores)
-            .map(|(token, score)| Candidate { token: TokenId(token), weight: weight(*score) })
-            .filter(|candidate| candidate.weight > 0.0 && candidate.weight >= sampling.min_p)
-            .collect();
-        if sampling.top_k > 0 && sampling.top_k < candidates.len() {
-            candidates.select_nth_unstable_by(sampling.top_k - 1, likelier);
-            candidates.truncate(sampling.top_k);
-        }
-        candidates
-    }
-
-    /// Leaves the likeliest that together have `top_p`; answers the sum of what is left. The order is then fixed.
-    fn cut(&self, candidates: &mut Vec<Candidate>) -> f64 {
-        let sum = |candidates: &[Candidate]| candidates.iter().map(|c| f64::from(c.weight)).sum::<f64>();
-        if self.sampling.top_p >= 1.0 {
-            candidates.sort_unstable_by_key(|candidate| candidate.token);
-            return sum(candidates);
-        }
-        let wanted = sum(candidates) * f64::from(self.sampling.top_p);
-        if candidates.len() > FIRST_SORT {
-            candidates.select_nth_unstable_by(FIRST_SORT, likelier);
-            let (first, _) = candidates.split_at_mut(FIRST_SORT);
-            if sum(first) >= wanted {
-                candidates.truncate(FIRST_SORT);
-            }
-        }
-        candidates.sort_unstable_by(likelier);
-        let mut total = 0.0;
-        let n_kept = candidates.iter().position(|candidate| {
-            total += f64::from(candidate.weight);
-            total >= wanted
-        });
-        candidates.truncate(n_kept.map_or(candidates.len(), |last| last + 1));
-        total
+        candidates.kept.last().map(|candidate| candidate.token)
     }
 
     /// The n-th number of this seed, from 0 to below 1 (SplitMix64).
@@ -150,12 +198,6 @@ impl Sampler {
         let uniform = (bits >> 11) as f64 / (1u64 << 53) as f64;
         uniform
     }
-}
-
-/// Likelier first; of equals the lower number, so that the order is one.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that sorting wants")]
-fn likelier(a: &Candidate, b: &Candidate) -> std::cmp::Ordering {
-    b.weight.total_cmp(&a.weight).then(a.token.cmp(&b.token))
 }
 
 /// The first highest score; `None` when there is none, or when one is not a number.

@@ -20,23 +20,20 @@ pub(crate) struct Entry {
     pub(crate) n_prompt: usize,
     /// Length of `tokens` at which the answer ends.
     pub(crate) end: usize,
-    pub(crate) stop_tokens: Vec<TokenId>,
     pub(crate) sampler: Sampler,
+    /// Tokens of the prompt whose probability is still to be told end here, from `n_scored` on; 0: none are.
+    pub(crate) to_score: usize,
+    /// Tokens of the prompt that are done with; the first has nothing before it to follow from.
+    pub(crate) n_scored: usize,
     /// Tokens whose keys and values are in the cache.
     n_cached: usize,
     blocks: Vec<BlockId>,
 }
 
 impl Entry {
-    pub(crate) const fn new(
-        id: SeqId,
-        prompt: Vec<TokenId>,
-        end: usize,
-        stop_tokens: Vec<TokenId>,
-        sampler: Sampler,
-    ) -> Self {
+    pub(crate) const fn new(id: SeqId, prompt: Vec<TokenId>, end: usize, sampler: Sampler) -> Self {
         let n_prompt = prompt.len();
-        Self { id, tokens: prompt, n_prompt, end, stop_tokens, sampler, n_cached: 0, blocks: Vec::new() }
+        Self { id, tokens: prompt, n_prompt, end, sampler, to_score: 0, n_scored: 1, n_cached: 0, blocks: Vec::new() }
     }
 
     const fn n_pending(&self) -> usize {
@@ -121,6 +118,9 @@ impl Scheduler {
                 start,
                 blocks: entry.blocks.clone(),
             });
+            // The row at a position scores the token after it.
+            let scored = start.max(entry.n_scored - 1)..(start + share).min(entry.to_score.saturating_sub(1));
+            batch.logit_rows.extend(scored.map(|position| first_row + position - start));
             entry.n_cached += share;
             if entry.n_pending() == 0 {
                 batch.logit_rows.push(batch.tokens.len() - 1);

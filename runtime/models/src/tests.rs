@@ -113,7 +113,7 @@ fn the_engine_answers_as_the_reference_does_together_with_others() {
         while !engine.is_idle() {
             for effect in engine.step() {
                 match effect {
-                    Effect::Token { id: whose, token } if whose == id => answer.push(token),
+                    Effect::Token { id: whose, token, .. } if whose == id => answer.push(token),
                     Effect::Failed { error, .. } => panic!("{error}"),
                     _ => {}
                 }

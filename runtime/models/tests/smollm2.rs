@@ -138,7 +138,7 @@ fn answers(engine: &mut Engine, prompts: &[&Case]) -> BTreeMap<SeqId, Vec<TokenI
             prompt: case.tokens.clone(),
             max_tokens: Some(case.greedy.len()),
             sampling: sampling.clone(),
-            stop_tokens: vec![],
+            ..Request::default()
         };
         engine.submit(request).expect("there should be room");
     }
@@ -146,8 +146,8 @@ fn answers(engine: &mut Engine, prompts: &[&Case]) -> BTreeMap<SeqId, Vec<TokenI
     while !engine.is_idle() {
         for effect in engine.step() {
             match effect {
-                Effect::Token { id, token } => answers.entry(id).or_default().push(token),
-                Effect::Finished { .. } => {}
+                Effect::Token { id, token, .. } => answers.entry(id).or_default().push(token),
+                Effect::Finished { .. } | Effect::Scored { .. } => {}
                 Effect::Failed { error, .. } => unreachable!("the model should not fail: {error}"),
             }
         }

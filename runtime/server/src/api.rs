@@ -2,12 +2,19 @@
 
 mod body;
 mod chat;
+mod chat_shape;
 mod completions;
 mod error;
 mod fields;
 mod generate;
+mod knobs;
+mod logprobs;
+mod messages;
 mod models;
 mod sse;
+mod structured;
+mod tokens;
+mod tools;
 
 use std::{sync::Arc, time::Instant};
 
@@ -33,6 +40,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/models/{*id}", get(models::one))
         .route("/v1/chat/completions", post(chat::handle))
         .route("/v1/completions", post(completions::handle))
+        .route("/tokenize", post(tokens::tokenize))
+        .route("/detokenize", post(tokens::detokenize))
         .method_not_allowed_fallback(async |request: Request| {
             ApiError::method_not_allowed(request.method()).into_response()
         })

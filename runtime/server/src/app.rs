@@ -20,6 +20,8 @@ pub(crate) struct Served {
     /// Counts requests before their text is tokenized.
     pub gate: Gate,
     pub context_length: usize,
+    /// Tokens that the model knows.
+    pub vocabulary: usize,
 }
 
 /// Everything that is told or asked of a serving process.

@@ -33,8 +33,8 @@ pub(crate) enum WarmUpError {
 pub(crate) async fn warm_up(engine: &EngineHandle) -> Result<(), WarmUpError> {
     let mut generation = engine.submit(request(1, 1, 2), None).await?;
     match generation.next().await {
-        Some(Event::Token(_)) => Ok(()),
-        Some(Event::Finished { .. } | Event::Failed) | None => Err(WarmUpError::NoToken),
+        Some(Event::Token { .. }) => Ok(()),
+        Some(Event::Scored(_) | Event::Finished { .. } | Event::Failed) | None => Err(WarmUpError::NoToken),
     }
 }
 
@@ -64,7 +64,7 @@ async fn attempt(engine: &EngineHandle, vocabulary: u32) -> Option<(u32, u32)> {
     let started = Instant::now();
     let mut generation = engine.submit(request(PROMPT_TOKENS, ANSWER_TOKENS, vocabulary), None).await.ok()?;
     let (mut first, mut last, mut n_tokens) = (None, started, 0);
-    while let Some(Event::Token(_)) = generation.next().await {
+    while let Some(Event::Token { .. }) = generation.next().await {
         last = Instant::now();
         first.get_or_insert(last);
         n_tokens += 1;
@@ -79,7 +79,7 @@ fn request(prompt_tokens: u32, max_tokens: usize, vocabulary: u32) -> Request {
         prompt: (1..=prompt_tokens).map(|n| TokenId(n.wrapping_mul(7919) % vocabulary.max(1))).collect(),
         max_tokens: Some(max_tokens),
         sampling: Sampling { temperature: 0.0, ..Sampling::default() },
-        stop_tokens: vec![],
+        ..Request::default()
     }
 }
 

@@ -4,21 +4,27 @@ mod streams;
 
 use std::{
     sync::{Arc, mpsc},
+    task::{Context, Poll},
     thread::{self, JoinHandle},
     time::Instant,
 };
 
 use alcazar_core::{SeqId, TokenId};
-use alcazar_engine::{Engine, FinishReason, Permit, Refused, Request, Usage};
+use alcazar_engine::{Engine, FinishReason, Permit, Refused, Request, TokenLogprobs, Usage};
 use tokio::sync::{mpsc as stream, oneshot};
 
 use self::streams::Streams;
 use crate::metrics::Metrics;
 
 /// What happens to one request.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Event {
-    Token(TokenId),
+    /// A token of the prompt, where its probability was asked for; these come first.
+    Scored(TokenLogprobs),
+    Token {
+        token: TokenId,
+        logprobs: Option<TokenLogprobs>,
+    },
     Finished {
         reason: FinishReason,
         usage: Usage,
@@ -137,11 +143,16 @@ pub(crate) struct Generation {
 impl Generation {
     /// Waits for the next event; `None` when the engine is gone. Losing the future loses no event.
     pub(crate) async fn next(&mut self) -> Option<Event> {
-        let event = self.events.recv().await;
-        if !matches!(event, Some(Event::Token(_))) {
+        std::future::poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// As [`Self::next`], for who waits for several.
+    pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        let event = std::task::ready!(self.events.poll_recv(context));
+        if !matches!(event, Some(Event::Scored(_) | Event::Token { .. })) {
             self.is_open = false;
         }
-        event
+        Poll::Ready(event)
     }
 
     /// The answer is complete as far as the caller is concerned.

@@ -13,6 +13,7 @@ mod api;
 mod app;
 mod benchmark;
 pub mod cli;
+mod constraint;
 mod engine_thread;
 mod isolation;
 mod jobs;

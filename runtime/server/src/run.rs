@@ -102,7 +102,7 @@ fn open_model(path: &Path, options: &LoadOptions) -> Result<Bundle, ServeError> 
         .map_err(|error| ServeError::Load { reason: error.reason(), message: error.to_string() })?;
     Ok(Bundle {
         vocabulary: u32::try_from(loaded.facts.vocabulary).unwrap_or(u32::MAX),
-        language: std::sync::Arc::new(ModelLanguage { tokenizer: loaded.tokenizer, template: loaded.template }),
+        language: std::sync::Arc::new(ModelLanguage::new(loaded.tokenizer, loaded.template)),
         engine: loaded.engine,
         device: loaded.device,
         layers: loaded.facts.layers,

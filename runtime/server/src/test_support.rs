@@ -1,24 +1,26 @@
 //! A model of bytes that tests can foretell, behind the real engine.
 //!
 //! After a small letter comes the next one, and after `z` the end; after a capital the next one, around and around;
-//! after `?` the scores are not numbers; after anything else comes `a`.
+//! after `?` the scores are not numbers; after a digit any digit, each as likely; after anything else comes `a`.
 
 use std::{
+    collections::HashMap,
     path::Path,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use alcazar_core::{BackendError, Batch, CacheShape, Logits, Model, TokenId};
+use alcazar_core::{BackendError, Batch, CacheShape, Logits, Model, SeqId, TokenId};
 use alcazar_engine::{Engine, EngineConfig, Gate};
+use alcazar_text::{Grammar, GrammarCompiler, GrammarError, GrammarState, OutputFormat, ToolFormat};
 
 use crate::{
     app::{App, Served},
     engine_thread::EngineThread,
-    language::{Conversation, Language, LanguageError, Writer},
+    language::{Encoded, Input, Language, LanguageError, TokenText, Writer},
     metrics::Metrics,
 };
 
@@ -28,6 +30,10 @@ const VOCABULARY: usize = 257;
 pub(crate) struct ByteModel {
     pub delay: Duration,
     pub n_steps: Arc<AtomicUsize>,
+    /// What is answered to everything, when there is something.
+    pub script: &'static str,
+    /// How much of it each sequence has said.
+    pub said: HashMap<SeqId, usize>,
 }
 
 impl Model for ByteModel {
@@ -44,7 +50,20 @@ impl Model for ByteModel {
         self.n_steps.fetch_add(1, Ordering::SeqCst);
         let mut values = vec![0.0; batch.logit_rows.len() * VOCABULARY];
         for (scores, row) in values.chunks_mut(VOCABULARY).zip(&batch.logit_rows) {
-            match next(batch.tokens[*row].0) {
+            if !self.script.is_empty() {
+                let owner = batch.sequences.iter().find(|s| s.first_row + s.n_tokens == row + 1).expect("an owner");
+                let said = self.said.entry(owner.id).or_default();
+                let next = self.script.as_bytes().get(*said).map_or(END as usize, |byte| usize::from(*byte));
+                scores[next] = 1000.0;
+                *said += 1;
+                continue;
+            }
+            let last = batch.tokens[*row].0;
+            if (48..58).contains(&last) {
+                scores[48..58].fill(1000.0);
+                continue;
+            }
+            match next(last) {
                 Some(token) => scores[token as usize] = 1000.0,
                 None => scores.fill(f32::NAN),
             }
@@ -67,21 +86,43 @@ fn next(last: u32) -> Option<u32> {
 pub(crate) struct ByteLanguage;
 
 impl Language for ByteLanguage {
-    fn prompt(&self, text: &str) -> Result<Vec<TokenId>, LanguageError> {
-        Ok(text.bytes().map(|byte| TokenId(byte.into())).collect())
-    }
-
-    fn chat(&self, conversation: &Conversation) -> Result<Vec<TokenId>, LanguageError> {
+    fn encode(&self, input: &Input) -> Result<Encoded, LanguageError> {
+        let of = |text: &str| text.bytes().map(|byte| TokenId(byte.into())).collect();
+        let conversation = match input {
+            Input::Text { text, .. } => return Ok(Encoded { tokens: of(text), rendered: String::new() }),
+            Input::Tokens(tokens) => return Ok(Encoded { tokens: tokens.clone(), rendered: String::new() }),
+            Input::Chat(conversation) => conversation,
+        };
         let messages = conversation.messages.as_array().cloned().unwrap_or_default();
         if messages.iter().any(|message| message["content"] == "refuse me") {
             return Err(LanguageError::Template { fault: "the template says no".to_owned() });
         }
-        let text: Vec<&str> = messages.iter().filter_map(|message| message["content"].as_str()).collect();
-        self.prompt(&text.concat())
+        let texts: Vec<&str> = messages.iter().filter_map(|message| message["content"].as_str()).collect();
+        let rendered = texts.concat();
+        Ok(Encoded { tokens: of(&rendered), rendered })
     }
 
-    fn writer(&self) -> Box<dyn Writer> {
+    fn writer(&self, _: &[&str]) -> Box<dyn Writer> {
         Box::new(ByteWriter)
+    }
+
+    fn format(&self) -> OutputFormat {
+        OutputFormat { tools: ToolFormat::Hermes, thinks: true }
+    }
+
+    fn compile(&self, grammar: &Grammar) -> Result<GrammarState, GrammarError> {
+        static COMPILER: OnceLock<GrammarCompiler> = OnceLock::new();
+        let words = || (0..=255u8).map(|byte| vec![byte]);
+        COMPILER.get_or_init(|| GrammarCompiler::of_words(words()).expect("a compiler")).compile(grammar)
+    }
+
+    fn text(&self, tokens: &[TokenId]) -> String {
+        tokens.iter().filter_map(|token| u8::try_from(token.0).ok()).map(char::from).collect()
+    }
+
+    fn token(&self, token: TokenId) -> TokenText {
+        let text = if token.0 == END { "<end>".to_owned() } else { self.text(&[token]) };
+        TokenText { bytes: text.clone().into_bytes(), text }
     }
 
     fn stop_tokens(&self) -> Vec<TokenId> {
@@ -107,17 +148,19 @@ pub(crate) struct Setup {
     pub max_sequences: usize,
     pub max_queued: usize,
     pub context_length: usize,
+    pub script: &'static str,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { delay: Duration::ZERO, max_sequences: 4, max_queued: 4, context_length: 2000 }
+        Self { delay: Duration::ZERO, max_sequences: 4, max_queued: 4, context_length: 2000, script: "" }
     }
 }
 
 impl Setup {
     pub(crate) fn engine(&self, n_steps: &Arc<AtomicUsize>) -> Engine {
-        let model = ByteModel { delay: self.delay, n_steps: Arc::clone(n_steps) };
+        let model =
+            ByteModel { delay: self.delay, n_steps: Arc::clone(n_steps), script: self.script, said: HashMap::new() };
         let config = EngineConfig {
             max_sequences: self.max_sequences,
             // The gate bounds the queue; to the engine, what it is about to start waits too.
@@ -153,6 +196,7 @@ impl TestApp {
             engine: thread.handle(),
             gate: Gate::new(setup.max_sequences + setup.max_queued, 1_000_000),
             context_length: setup.context_length,
+            vocabulary: VOCABULARY,
         };
         test.app.serve(served, |_| {});
         test.thread = Some(thread);

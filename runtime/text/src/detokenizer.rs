@@ -1,6 +1,6 @@
 //! Tokens to text as they come, never half a character.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use alcazar_core::TokenId;
 
@@ -11,17 +11,29 @@ use crate::Tokenizer;
 pub struct Detokenizer {
     tokenizer: Arc<Tokenizer>,
     pending: Vec<u8>,
+    /// Special tokens that are text here.
+    shown: HashMap<TokenId, String>,
 }
 
 impl Detokenizer {
     /// At the beginning of an answer.
-    pub const fn new(tokenizer: Arc<Tokenizer>) -> Self {
-        Self { tokenizer, pending: Vec::new() }
+    pub fn new(tokenizer: Arc<Tokenizer>) -> Self {
+        Self::showing(tokenizer, &[])
+    }
+
+    /// The same for who needs to see some special tokens, each named by its text.
+    pub fn showing(tokenizer: Arc<Tokenizer>, marks: &[&str]) -> Self {
+        let find = |mark: &&str| Some((tokenizer.special_token(mark)?, (*mark).to_owned()));
+        let shown = marks.iter().filter_map(find).collect();
+        Self { tokenizer, pending: Vec::new(), shown }
     }
 
     /// The text that is now certain; empty while a character is incomplete.
     pub fn push(&mut self, token: TokenId) -> String {
-        self.pending.extend(self.tokenizer.bytes(token));
+        match self.shown.get(&token) {
+            Some(text) => self.pending.extend(text.as_bytes()),
+            None => self.pending.extend(self.tokenizer.bytes(token)),
+        }
         take_complete(&mut self.pending)
     }
 

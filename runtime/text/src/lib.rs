@@ -6,11 +6,15 @@
 #![forbid(unsafe_code)]
 
 pub mod detokenizer;
+pub mod grammar;
+pub mod output;
 pub mod stop;
 pub mod template;
 pub mod tokenizer;
 
 pub use detokenizer::Detokenizer;
+pub use grammar::{Grammar, GrammarCompiler, GrammarError, GrammarState};
+pub use output::{Delta, Expected, OutputFormat, OutputParser, ToolFormat};
 pub use stop::{StopMatcher, StopStep};
 pub use template::{ChatTemplate, RenderInput, TemplateError};
 pub use tokenizer::{Special, Tokenizer, TokenizerError};

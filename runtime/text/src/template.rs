@@ -6,7 +6,7 @@ use alcazar_formats::{ModelFiles, TextSource};
 use minijinja::{AutoEscape, Environment, ErrorKind, syntax::SyntaxConfig, value::Serde};
 use serde_json::{Map, Value, json};
 
-use crate::Tokenizer;
+use crate::{OutputFormat, Tokenizer};
 
 mod functions;
 mod json_dumps;
@@ -28,6 +28,7 @@ pub struct ChatTemplate {
     environment: Environment<'static>,
     bos_token: String,
     eos_token: String,
+    format: OutputFormat,
 }
 
 /// What a template is rendered with.
@@ -92,7 +93,12 @@ impl ChatTemplate {
         environment.add_function("strftime_now", functions::strftime_now);
         let failed = |error: minijinja::Error| TemplateError::Compile { message: describe(&error) };
         environment.add_template_owned(NAME, source::without_generation_tags(source)).map_err(failed)?;
-        Ok(Self { environment, bos_token, eos_token })
+        Ok(Self { environment, bos_token, eos_token, format: OutputFormat::of_template(source) })
+    }
+
+    /// What the family's answers look like.
+    pub const fn format(&self) -> OutputFormat {
+        self.format
     }
 
     /// The text of a chat.

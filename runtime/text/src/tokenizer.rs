@@ -155,6 +155,11 @@ impl Tokenizer {
         if text.is_empty() { self.inner.id_to_token(token.0) } else { Some(String::from_utf8_lossy(text).into_owned()) }
     }
 
+    /// The token with this text, if it is one that has no text of its own in an answer.
+    pub fn special_token(&self, text: &str) -> Option<TokenId> {
+        self.inner.token_to_id(text).map(TokenId).filter(|token| self.bytes(*token).is_empty())
+    }
+
     /// Tokens that end an answer.
     pub fn stop_tokens(&self) -> &[TokenId] {
         &self.rules.stop_tokens

@@ -11,9 +11,24 @@ use proptest::prelude::*;
 use super::{Effect, Engine, EngineConfig};
 use crate::{FinishReason, Refused, Request, Sampling};
 
+mod faults;
+mod scores;
+
 const VOCABULARY: usize = 17;
 /// A prompt with this token makes its scores no numbers.
 const POISON: TokenId = TokenId(16);
+
+/// What a batch does that holds [`TRIGGER`].
+#[derive(Clone, Copy)]
+enum Fault {
+    None,
+    Error,
+    Panic,
+    /// It fails whatever it holds.
+    Always,
+}
+
+const TRIGGER: TokenId = TokenId(15);
 
 #[derive(Default)]
 struct Seen {
@@ -27,7 +42,7 @@ struct HashModel {
     shape: CacheShape,
     slots: Vec<Option<TokenId>>,
     seen: Arc<Mutex<Seen>>,
-    fails: bool,
+    fault: Fault,
 }
 
 impl Model for HashModel {
@@ -41,8 +56,12 @@ impl Model for HashModel {
 
     fn forward(&mut self, batch: &Batch) -> Result<Logits, BackendError> {
         batch.check(&self.shape, VOCABULARY)?;
-        if self.fails {
-            return Err(BackendError::Batch { message: "out of order".to_owned() });
+        let is_hit = batch.tokens.contains(&TRIGGER);
+        match self.fault {
+            Fault::Always => return Err(BackendError::Batch { message: "out of order".to_owned() }),
+            Fault::Error if is_hit => return Err(BackendError::Batch { message: "out of order".to_owned() }),
+            Fault::Panic if is_hit => panic!("out of order"),
+            Fault::None | Fault::Error | Fault::Panic => {}
         }
         let mut seen = self.seen.lock().unwrap();
         seen.most_rows = seen.most_rows.max(batch.tokens.len());
@@ -93,7 +112,7 @@ const ROOMY: Setup = Setup { n_blocks: 200, block_tokens: 4, max_sequences: 8, s
 fn engine(setup: Setup) -> (Engine, Arc<Mutex<Seen>>) {
     let shape = CacheShape { n_blocks: setup.n_blocks, block_tokens: setup.block_tokens };
     let seen = Arc::new(Mutex::new(Seen::default()));
-    let model = HashModel { shape, slots: vec![None; shape.n_tokens()], seen: Arc::clone(&seen), fails: false };
+    let model = HashModel { shape, slots: vec![None; shape.n_tokens()], seen: Arc::clone(&seen), fault: Fault::None };
     let config = EngineConfig {
         max_sequences: setup.max_sequences,
         max_queued: 100,
@@ -111,6 +130,7 @@ fn request(prompt: &[u32], max_tokens: usize, seed: u64) -> Request {
         max_tokens: Some(max_tokens),
         sampling: Sampling { seed: Some(seed), frequency_penalty: 0.5, ..Sampling::default() },
         stop_tokens: vec![TokenId(3)],
+        ..Request::default()
     }
 }
 
@@ -119,7 +139,8 @@ type Answers = HashMap<SeqId, (Vec<u32>, Option<FinishReason>)>;
 fn take(effects: Vec<Effect>, answers: &mut Answers) {
     for effect in effects {
         match effect {
-            Effect::Token { id, token } => {
+            Effect::Scored { .. } => {}
+            Effect::Token { id, token, .. } => {
                 let answer = answers.entry(id).or_default();
                 assert_eq!(answer.1, None, "nothing follows the end");
                 answer.0.push(token.0);
@@ -226,7 +247,7 @@ fn a_poisoned_sequence_fails_alone() {
 #[test]
 fn a_failed_step_ends_its_sequences_and_not_the_engine() {
     let shape = CacheShape { n_blocks: 4, block_tokens: 4 };
-    let model = HashModel { shape, slots: vec![None; 16], seen: Arc::default(), fails: true };
+    let model = HashModel { shape, slots: vec![None; 16], seen: Arc::default(), fault: Fault::Always };
     let config = EngineConfig {
         max_sequences: 1,
         max_queued: 9,

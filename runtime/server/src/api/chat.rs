@@ -2,22 +2,25 @@
 
 use std::sync::Arc;
 
-use alcazar_core::TokenId;
+use alcazar_engine::MAX_LOGPROBS;
+use alcazar_text::Expected;
 use axum::{
     extract::{Request, State},
     response::Response,
 };
-use serde_json::{Map, Value, json};
 
 use super::{
     ApiError, body,
-    fields::{Fields, kind_of, wrong_type},
-    generate::{Header, Knobs, Prompt, check_model, enter, start},
-    sse::{self, Shape},
+    chat_shape::{ChatShape, Parser},
+    fields::{Fields, empty},
+    generate::{Header, Job, check_model, start},
+    knobs::Knobs,
+    messages, sse, structured,
+    tools::Tools,
 };
 use crate::{
     app::App,
-    language::{Conversation, Language, LanguageError},
+    language::{Conversation, Input},
 };
 
 pub(super) async fn handle(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
@@ -26,142 +29,68 @@ pub(super) async fn handle(State(app): State<Arc<App>>, request: Request) -> Res
     let (object, body_bytes) = body::read(&app.bodies, &head.headers, body).await?;
     let mut fields = Fields::new(object);
     check_model(&mut fields, &app)?;
-    fields.refuse(&[("logprobs", |value| value == false)])?;
-    let knobs = Knobs::take(&mut fields)?;
-    let conversation = conversation(&mut fields)?;
-    let permit = enter(served, body_bytes)?;
-    let answer = start(served, permit, conversation, &knobs, body_bytes).await?;
-    let shape = ChatShape(Header::new("chatcmpl", &app));
-    if knobs.is_stream { Ok(sse::streamed(shape, answer, knobs.with_usage)) } else { sse::at_once(shape, answer).await }
+    let job = parse(&mut fields, body_bytes)?;
+    let (is_stream, n) = (job.knobs.is_stream, job.knobs.n);
+    let (with_usage, with_logprobs) = (job.knobs.with_usage, job.knobs.logprobs.is_some());
+    let started = start(served, job).await?;
+    let format = served.language.format();
+    let shape = ChatShape {
+        header: Header::new("chatcmpl", &app),
+        language: Arc::clone(&served.language),
+        parsers: (0..n).map(|_| Parser::new(format, &started.expected)).collect(),
+        with_usage,
+        with_logprobs,
+    };
+    sse::respond(shape, started.answers, is_stream).await
 }
 
-impl Prompt for Conversation {
-    const FIELD: &'static str = "messages";
+/// Pure: what the request asks for.
+pub(super) fn parse(fields: &mut Fields, body_bytes: usize) -> Result<Job, ApiError> {
+    fields.refuse(&[("documents", empty)])?;
+    let mut knobs = Knobs::take(fields, 1)?;
+    knobs.logprobs = logprobs(fields)?;
+    let tools = Tools::take(fields)?;
+    let grammar = structured::take(fields)?;
+    let conversation = Conversation { tools: tools.for_template(), ..conversation(fields)? };
+    let job =
+        Job { field: "messages", knobs, body_bytes, is_parsed: true, ..Job::new(vec![Input::Chat(conversation)]) };
+    with_tools(job, &tools, grammar)
+}
 
-    fn tokens(&self, language: &dyn Language) -> Result<Vec<TokenId>, LanguageError> {
-        language.chat(self)
+/// Adds what tools and formats ask of the answer.
+pub(super) fn with_tools(mut job: Job, tools: &Tools, grammar: Option<structured::Asked>) -> Result<Job, ApiError> {
+    let forced = tools.grammar();
+    if let (Some(_), Some(asked)) = (&forced, &grammar) {
+        let message = "cannot be given while 'tool_choice' asks for a call";
+        return Err(ApiError::field(asked.field.clone(), "invalid_value", message));
+    }
+    // An answer that is held to a format is no call.
+    let functions = if grammar.is_some() { vec![] } else { tools.names() };
+    job.expected = Expected { functions, is_forced: forced.is_some(), starts_thinking: false };
+    job.grammar = forced.or(grammar);
+    Ok(job)
+}
+
+fn logprobs(fields: &mut Fields) -> Result<Option<usize>, ApiError> {
+    let most = i64::try_from(MAX_LOGPROBS).unwrap_or(i64::MAX);
+    let is_asked = fields.bool("logprobs")?.unwrap_or(false);
+    match fields.integer("top_logprobs", 0..=most)? {
+        Some(n) if n > 0 && !is_asked => {
+            Err(ApiError::field("top_logprobs", "invalid_value", "is only allowed when 'logprobs' is true"))
+        }
+        top => Ok(is_asked.then(|| top.and_then(|n| usize::try_from(n).ok()).unwrap_or(0))),
     }
 }
 
-fn conversation(fields: &mut Fields) -> Result<Conversation, ApiError> {
-    let messages = match fields.take("messages") {
-        None => {
-            return Err(ApiError::field(
-                "messages",
-                "missing_required_parameter",
-                "is missing; send at least one message",
-            ));
-        }
-        Some(Value::Array(messages)) if messages.is_empty() => {
-            return Err(ApiError::field("messages", "invalid_value", "must hold at least one message"));
-        }
-        Some(Value::Array(messages)) => messages,
-        Some(other) => return Err(wrong_type("messages", "a list of messages", &other)),
-    };
-    let messages = messages.into_iter().enumerate().map(|(n, message)| parse_message(n, message));
+pub(super) fn conversation(fields: &mut Fields) -> Result<Conversation, ApiError> {
+    let mut extra = fields.object("chat_template_kwargs")?.map(Fields::into_map).unwrap_or_default();
+    if let Some(effort) = fields.string("reasoning_effort")? {
+        extra.entry("reasoning_effort").or_insert(effort.into());
+    }
     Ok(Conversation {
-        messages: messages.collect::<Result<Vec<_>, _>>()?.into(),
+        messages: messages::take(fields)?,
         add_generation_prompt: fields.bool("add_generation_prompt")?.unwrap_or(true),
-        extra: fields.object("chat_template_kwargs")?.map(Fields::into_map).unwrap_or_default(),
+        extra,
+        ..Conversation::default()
     })
-}
-
-/// A message as templates expect it: a role and a string.
-fn parse_message(n: usize, message: Value) -> Result<Value, ApiError> {
-    let place = |field: &str| format!("messages[{n}].{field}");
-    let Value::Object(mut message) = message else {
-        return Err(wrong_type(&format!("messages[{n}]"), "an object", &message));
-    };
-    let role = match message.remove("role") {
-        Some(Value::String(role)) => role,
-        None | Some(Value::Null) => {
-            return Err(ApiError::field(place("role"), "missing_required_parameter", "is missing"));
-        }
-        Some(other) => return Err(wrong_type(&place("role"), "a string", &other)),
-    };
-    let role = match role.as_str() {
-        "system" | "user" | "assistant" => role,
-        // The newer name of the same thing; templates know the older one.
-        "developer" => "system".to_owned(),
-        _ => {
-            return Err(ApiError::field(
-                place("role"),
-                "invalid_value",
-                "must be system, developer, user or assistant",
-            ));
-        }
-    };
-    if message.get("tool_calls").is_some_and(|calls| calls.as_array().is_none_or(|calls| !calls.is_empty())) {
-        return Err(ApiError::field(place("tool_calls"), "unsupported_parameter", "is not supported by this server"));
-    }
-    let content = match message.remove("content") {
-        Some(Value::String(text)) => text,
-        Some(Value::Array(parts)) => join_parts(&place("content"), &parts)?,
-        None | Some(Value::Null) if role == "assistant" => String::new(),
-        None | Some(Value::Null) => {
-            return Err(ApiError::field(place("content"), "missing_required_parameter", "is missing"));
-        }
-        Some(other) => return Err(wrong_type(&place("content"), "a string or a list of parts", &other)),
-    };
-    let mut parsed = Map::from_iter([("role".to_owned(), role.into()), ("content".to_owned(), content.into())]);
-    if let Some(name @ Value::String(_)) = message.remove("name") {
-        parsed.insert("name".to_owned(), name);
-    }
-    Ok(parsed.into())
-}
-
-fn join_parts(place: &str, parts: &[Value]) -> Result<String, ApiError> {
-    let texts = parts.iter().enumerate().map(|(n, part)| match (part["type"].as_str(), &part["text"]) {
-        (Some("text"), Value::String(text)) => Ok(text.as_str()),
-        (Some("text"), other) => Err(ApiError::field(
-            format!("{place}[{n}].text"),
-            "invalid_type",
-            format!("must be a string, found {}", kind_of(other)),
-        )),
-        _ => Err(ApiError::field(
-            format!("{place}[{n}].type"),
-            "unsupported_value",
-            "must be 'text': this model reads text only",
-        )),
-    });
-    Ok(texts.collect::<Result<Vec<_>, _>>()?.join("\n"))
-}
-
-struct ChatShape(Header);
-
-impl ChatShape {
-    fn chunk(&self, choices: &Value) -> Value {
-        let Header { id, created, model } = &self.0;
-        json!({"id": id, "object": "chat.completion.chunk", "created": created, "model": model, "choices": choices})
-    }
-}
-
-impl Shape for ChatShape {
-    fn opening(&self) -> Option<Value> {
-        let delta = json!({"role": "assistant", "content": ""});
-        Some(self.chunk(&json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": null}])))
-    }
-
-    fn text(&self, text: &str) -> Value {
-        self.chunk(&json!([{"index": 0, "delta": {"content": text}, "logprobs": null, "finish_reason": null}]))
-    }
-
-    fn end(&self, finish_reason: &str) -> Value {
-        self.chunk(&json!([{"index": 0, "delta": {}, "logprobs": null, "finish_reason": finish_reason}]))
-    }
-
-    fn usage(&self, usage: Value) -> Value {
-        let mut chunk = self.chunk(&json!([]));
-        chunk["usage"] = usage;
-        chunk
-    }
-
-    fn whole(&self, text: &str, finish_reason: &str, usage: Value) -> Value {
-        let Header { id, created, model } = &self.0;
-        let message = json!({"role": "assistant", "content": text, "refusal": null});
-        let choice = json!({"index": 0, "message": message, "logprobs": null, "finish_reason": finish_reason});
-        json!({
-            "id": id, "object": "chat.completion", "created": created, "model": model, "choices": [choice], "usage": usage,
-        })
-    }
 }

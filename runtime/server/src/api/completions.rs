@@ -1,8 +1,8 @@
-//! `/v1/completions`: a prompt as text or tokens, continued.
+//! `/v1/completions`: prompts as text or tokens, continued.
 
 use std::sync::Arc;
 
-use alcazar_core::TokenId;
+use alcazar_engine::{MAX_LOGPROBS, Usage};
 use axum::{
     extract::{Request, State},
     response::Response,
@@ -11,13 +11,17 @@ use serde_json::{Value, json};
 
 use super::{
     ApiError, body,
-    fields::{Fields, empty, never, wrong_type},
-    generate::{Header, Knobs, Prompt, check_model, enter, start},
-    sse::{self, Shape},
+    fields::{Fields, empty, wrong_type},
+    generate::{Header, Job, check_model, start},
+    knobs::{Knobs, parse_tokens},
+    logprobs,
+    sse::{self, Frame, Shape, Whole},
+    structured,
 };
 use crate::{
+    answer::{Text, Told},
     app::App,
-    language::{Language, LanguageError},
+    language::{Input, Language},
 };
 
 /// What this route of the OpenAI API does without `max_tokens`.
@@ -29,95 +33,111 @@ pub(super) async fn handle(State(app): State<Arc<App>>, request: Request) -> Res
     let (object, body_bytes) = body::read(&app.bodies, &head.headers, body).await?;
     let mut fields = Fields::new(object);
     check_model(&mut fields, &app)?;
-    fields.refuse(&[
-        ("logprobs", never),
-        ("echo", empty),
-        ("suffix", empty),
-        ("best_of", |value| *value == 1 || empty(value)),
-    ])?;
-    let mut knobs = Knobs::take(&mut fields)?;
-    knobs.max_tokens.get_or_insert(DEFAULT_MAX_TOKENS);
-    let prompt = parse_prompt(&mut fields)?;
-    let permit = enter(served, body_bytes)?;
-    let answer = start(served, permit, prompt, &knobs, body_bytes).await?;
-    let shape = TextShape(Header::new("cmpl", &app));
-    if knobs.is_stream { Ok(sse::streamed(shape, answer, knobs.with_usage)) } else { sse::at_once(shape, answer).await }
+    let job = parse(&mut fields, body_bytes)?;
+    let shape = TextShape {
+        header: Header::new("cmpl", &app),
+        language: Arc::clone(&served.language),
+        offsets: vec![0; job.inputs.len() * job.knobs.n],
+        with_usage: job.knobs.with_usage,
+        with_logprobs: job.knobs.logprobs.is_some(),
+    };
+    let is_stream = job.knobs.is_stream;
+    sse::respond(shape, start(served, job).await?.answers, is_stream).await
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum PlainPrompt {
-    Text(String),
-    Tokens(Vec<TokenId>),
+/// Pure: what the request asks for.
+pub(super) fn parse(fields: &mut Fields, body_bytes: usize) -> Result<Job, ApiError> {
+    fields.refuse(&[("suffix", empty)])?;
+    let echo = fields.bool("echo")?.unwrap_or(false);
+    let mut knobs = Knobs::take(fields, i64::from(!echo))?;
+    knobs.max_tokens.get_or_insert(DEFAULT_MAX_TOKENS.max(knobs.min_tokens));
+    let most = i64::try_from(MAX_LOGPROBS).unwrap_or(i64::MAX);
+    knobs.logprobs = fields.integer("logprobs", 0..=most)?.and_then(|n| usize::try_from(n).ok());
+    let with_special = fields.bool("add_special_tokens")?.unwrap_or(true);
+    let inputs = prompts(fields, with_special)?;
+    let grammar = structured::take(fields)?;
+    Ok(Job { echo, knobs, grammar, body_bytes, ..Job::new(inputs) })
 }
 
-impl Prompt for PlainPrompt {
-    const FIELD: &'static str = "prompt";
-
-    fn tokens(&self, language: &dyn Language) -> Result<Vec<TokenId>, LanguageError> {
-        match self {
-            Self::Text(text) => language.prompt(text),
-            Self::Tokens(tokens) => Ok(tokens.clone()),
-        }
-    }
-}
-
-fn parse_prompt(fields: &mut Fields) -> Result<PlainPrompt, ApiError> {
-    let single = "must be a single prompt: this server gives one answer per request";
+fn prompts(fields: &mut Fields, with_special: bool) -> Result<Vec<Input>, ApiError> {
+    let text = |text: String| Input::Text { text, with_special };
     match fields.take("prompt") {
         None => Err(ApiError::field("prompt", "missing_required_parameter", "is missing")),
-        Some(Value::String(text)) => Ok(PlainPrompt::Text(text)),
-        Some(Value::Array(mut items)) => match items.as_mut_slice() {
-            [Value::String(text)] => Ok(PlainPrompt::Text(std::mem::take(text))),
-            [Value::Array(tokens)] => parse_tokens("prompt[0]", tokens),
-            [Value::String(_) | Value::Array(_), ..] => Err(ApiError::field("prompt", "unsupported_value", single)),
-            tokens => parse_tokens("prompt", tokens),
-        },
+        Some(Value::String(prompt)) => Ok(vec![text(prompt)]),
+        Some(Value::Array(items)) if matches!(items.first(), Some(Value::String(_) | Value::Array(_))) => {
+            let one = |(n, item): (usize, Value)| match item {
+                Value::String(prompt) => Ok(text(prompt)),
+                Value::Array(tokens) => parse_tokens(&format!("prompt[{n}]"), &tokens).map(Input::Tokens),
+                other => Err(wrong_type(&format!("prompt[{n}]"), "a string or a list of tokens", &other)),
+            };
+            items.into_iter().enumerate().map(one).collect()
+        }
+        Some(Value::Array(tokens)) => Ok(vec![Input::Tokens(parse_tokens("prompt", &tokens)?)]),
         Some(other) => Err(wrong_type("prompt", "a string or a list of tokens", &other)),
     }
 }
 
-fn parse_tokens(place: &str, items: &[Value]) -> Result<PlainPrompt, ApiError> {
-    let parse = |(n, item): (usize, &Value)| match item.as_u64().and_then(|token| u32::try_from(token).ok()) {
-        Some(token) => Ok(TokenId(token)),
-        None => {
-            Err(ApiError::field(format!("{place}[{n}]"), "invalid_type", "must be a token, an integer of at least 0"))
-        }
-    };
-    items.iter().enumerate().map(parse).collect::<Result<_, _>>().map(PlainPrompt::Tokens)
+struct TextShape {
+    header: Header,
+    language: Arc<dyn Language>,
+    /// Characters of each choice that were told.
+    offsets: Vec<usize>,
+    with_usage: bool,
+    with_logprobs: bool,
 }
-
-struct TextShape(Header);
 
 impl TextShape {
     fn object(&self, choices: &Value) -> Value {
-        let Header { id, created, model } = &self.0;
+        let Header { id, created, model } = &self.header;
         json!({"id": id, "object": "text_completion", "created": created, "model": model, "choices": choices})
+    }
+
+    fn chunk(&self, choice: &Value) -> Vec<Frame> {
+        let mut chunk = self.object(&json!([choice]));
+        if self.with_usage {
+            chunk["usage"] = Value::Null;
+        }
+        vec![Frame::data(chunk)]
+    }
+
+    fn choice(&mut self, index: usize, text: &str, tokens: &[Told], finish_reason: Option<&str>) -> Value {
+        let logprobs = match self.offsets.get_mut(index) {
+            Some(offset) if self.with_logprobs && !(tokens.is_empty() && text.is_empty()) => {
+                logprobs::completion(tokens, offset, &*self.language)
+            }
+            _ => Value::Null,
+        };
+        json!({"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish_reason})
     }
 }
 
 impl Shape for TextShape {
-    fn opening(&self) -> Option<Value> {
-        None
+    fn opening(&mut self) -> Vec<Frame> {
+        vec![]
     }
 
-    fn text(&self, text: &str) -> Value {
-        self.object(&json!([{"index": 0, "text": text, "logprobs": null, "finish_reason": null}]))
+    fn text(&mut self, choice: usize, text: Text) -> Vec<Frame> {
+        let choice = self.choice(choice, &text.text, &text.tokens, None);
+        self.chunk(&choice)
     }
 
-    fn end(&self, finish_reason: &str) -> Value {
-        self.object(&json!([{"index": 0, "text": "", "logprobs": null, "finish_reason": finish_reason}]))
+    fn end(&mut self, choice: usize, finish_reason: &'static str) -> Vec<Frame> {
+        let choice = self.choice(choice, "", &[], Some(finish_reason));
+        self.chunk(&choice)
     }
 
-    fn usage(&self, usage: Value) -> Value {
-        let mut chunk = self.object(&json!([]));
-        chunk["usage"] = usage;
-        chunk
+    fn close(&mut self, usage: &Usage) -> Vec<Frame> {
+        let mut last = self.object(&json!([]));
+        last["usage"] = sse::usage(usage);
+        self.with_usage.then_some(Frame::data(last)).into_iter().chain([Frame::DONE]).collect()
     }
 
-    fn whole(&self, text: &str, finish_reason: &str, usage: Value) -> Value {
-        let mut whole =
-            self.object(&json!([{"index": 0, "text": text, "logprobs": null, "finish_reason": finish_reason}]));
-        whole["usage"] = usage;
-        whole
+    fn whole(&mut self, choices: Vec<Whole>, usage: &Usage) -> Value {
+        let choices = choices.iter().enumerate();
+        let choices = choices.map(|(n, whole)| self.choice(n, &whole.text, &whole.tokens, Some(whole.finish_reason)));
+        let mut answer = Value::Array(choices.collect());
+        answer = self.object(&answer);
+        answer["usage"] = sse::usage(usage);
+        answer
     }
 }

@@ -1,6 +1,7 @@
 //! Every failure of the API in OpenAI's shape. No text of a request is ever repeated in one.
 
 use alcazar_engine::{Overloaded, Refused};
+use alcazar_text::GrammarError;
 use axum::{
     Json,
     http::{HeaderValue, Method, StatusCode, header::RETRY_AFTER},
@@ -38,6 +39,16 @@ impl ApiError {
         Self { param: Some(param), ..Self::new(StatusCode::BAD_REQUEST, code, message) }
     }
 
+    /// The same of a field that lies within another.
+    pub(crate) fn within(mut self, outer: &str) -> Self {
+        if let Some(inner) = self.param.take() {
+            let param = format!("{outer}.{inner}");
+            self.message = self.message.replacen(&format!("'{inner}'"), &format!("'{param}'"), 1);
+            self.param = Some(param);
+        }
+        self
+    }
+
     pub(crate) fn invalid_json(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_json", message)
     }
@@ -61,7 +72,7 @@ impl ApiError {
     }
 
     pub(crate) fn no_such_route() -> Self {
-        let message = "there is no such route; there are /v1/chat/completions, /v1/completions and /v1/models";
+        let message = "there is no such route; /openapi.json has those that there are";
         Self::new(StatusCode::NOT_FOUND, "not_found", message)
     }
 
@@ -119,6 +130,20 @@ impl ApiError {
             LanguageError::Template { .. } | LanguageError::Tokenize { .. } => "invalid_value",
         };
         Self { message: error.to_string(), ..Self::field(prompt, code, "") }
+    }
+
+    pub(crate) fn grammar(error: &GrammarError, field: &str) -> Self {
+        match error {
+            GrammarError::Invalid { fault } => Self::field(field, "invalid_grammar", fault),
+            GrammarError::Vocabulary { .. } | GrammarError::Stuck => {
+                tracing::error!(%error, "no grammar can be used");
+                Self::field(
+                    field,
+                    "unsupported_parameter",
+                    "is not supported for this model; its vocabulary does not allow it",
+                )
+            }
+        }
     }
 
     pub(crate) fn submit(error: SubmitError, prompt: &'static str, max_tokens: &'static str) -> Self {

@@ -41,6 +41,14 @@ impl Fields {
         }
     }
 
+    pub(super) fn array(&mut self, name: &str) -> Result<Option<Vec<Value>>, ApiError> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Array(items)) => Ok(Some(items)),
+            Some(other) => Err(wrong_type(name, "a list", &other)),
+        }
+    }
+
     pub(super) fn into_map(self) -> Map<String, Value> {
         self.object
     }

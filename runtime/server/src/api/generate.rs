@@ -1,4 +1,4 @@
-//! What chat and plain completions share: the knobs of a request, admission, and the way to the engine.
+//! From a validated request to running answers: admission, tokens, the engine.
 
 use std::{
     hash::{BuildHasher, Hasher as _, RandomState},
@@ -9,188 +9,184 @@ use std::{
     time::SystemTime,
 };
 
-use alcazar_core::TokenId;
-use alcazar_engine::{Permit, Request, Sampling};
+use alcazar_engine::{Constraint, Permit, Request};
+use alcazar_text::Expected;
 
-use super::{
-    ApiError,
-    fields::{Fields, Unserved, empty, never},
-};
+use super::{ApiError, fields::Fields, knobs::Knobs, structured::Asked};
 use crate::{
-    answer::Answer,
+    answer::{Answer, Answers, Echo, Telling},
     app::{App, Served},
-    language::{Language, LanguageError},
+    constraint::GrammarConstraint,
+    language::{Encoded, Input, Language, LanguageError},
 };
 
-const MAX_STOPS: usize = 16;
-const MAX_STOP_BYTES: usize = 1024;
 /// Below this a prompt is tokenized in well under a millisecond, and another thread is not worth its hand-over.
 const INLINE_BYTES: usize = 16 << 10;
 
-/// What both routes refuse unless it asks for nothing.
-const UNSERVED: [Unserved; 14] = [
-    ("tools", empty),
-    ("functions", empty),
-    ("function_call", |value| value == "none" || value == "auto"),
-    ("tool_choice", |value| value == "none" || value == "auto"),
-    ("top_logprobs", empty),
-    ("response_format", |value| value["type"] == "text"),
-    ("logit_bias", empty),
-    ("modalities", |value| value.as_array().is_some_and(|kinds| kinds.iter().all(|kind| kind == "text"))),
-    ("audio", never),
-    ("prediction", never),
-    ("web_search_options", never),
-    ("min_tokens", empty),
-    ("structured_outputs", empty),
-    ("continue_final_message", empty),
-];
-
-/// Knobs of a generation, as parsed from a request.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Knobs {
-    pub sampling: Sampling,
-    pub stops: Vec<String>,
-    pub ignore_eos: bool,
-    pub max_tokens: Option<usize>,
-    /// Which of its two names the client used for it.
-    pub max_tokens_field: &'static str,
-    pub is_stream: bool,
-    pub with_usage: bool,
+/// What is asked of the model, checked as far as it can be without it.
+pub(super) struct Job {
+    /// At least one.
+    pub inputs: Vec<Input>,
+    /// The field that holds them.
+    pub field: &'static str,
+    /// Whether answers begin with their prompts.
+    pub echo: bool,
+    pub knobs: Knobs,
+    /// What answers must look like.
+    pub grammar: Option<Asked>,
+    /// What is looked for in answers, where they are taken apart.
+    pub expected: Expected,
+    pub is_parsed: bool,
+    /// Size of the request, which bounds the queue before anything is tokenized.
+    pub body_bytes: usize,
 }
 
-impl Knobs {
-    /// Takes the knobs out of the fields and refuses what is not served.
-    pub(super) fn take(fields: &mut Fields) -> Result<Self, ApiError> {
-        fields.refuse(&UNSERVED)?;
-        if let Some(n) = fields.integer("n", 1..=128)?
-            && n != 1
-        {
-            return Err(ApiError::field(
-                "n",
-                "unsupported_value",
-                "must be 1: this server gives one answer per request",
-            ));
-        }
-        let max_completion_tokens = tokens(fields, "max_completion_tokens")?;
-        let max_tokens = tokens(fields, "max_tokens")?;
-        let max_tokens_field = if max_completion_tokens.is_some() { "max_completion_tokens" } else { "max_tokens" };
-        let is_stream = fields.bool("stream")?.unwrap_or(false);
-        let with_usage = match fields.object("stream_options")? {
-            Some(_) if !is_stream => {
-                return Err(ApiError::field(
-                    "stream_options",
-                    "invalid_value",
-                    "is only allowed when 'stream' is true",
-                ));
-            }
-            Some(mut options) => options.bool("include_usage")?.unwrap_or(false),
-            None => false,
-        };
-        Ok(Self {
-            sampling: sampling(fields)?,
-            stops: stops(fields)?,
-            ignore_eos: fields.bool("ignore_eos")?.unwrap_or(false),
-            max_tokens: max_completion_tokens.or(max_tokens),
-            max_tokens_field,
-            is_stream,
-            with_usage,
-        })
-    }
-}
-
-fn tokens(fields: &mut Fields, name: &str) -> Result<Option<usize>, ApiError> {
-    Ok(fields.integer(name, 1..=i64::from(u32::MAX))?.and_then(|tokens| usize::try_from(tokens).ok()))
-}
-
-fn sampling(fields: &mut Fields) -> Result<Sampling, ApiError> {
-    let default = Sampling::default();
-    let top_k = fields.integer("top_k", -1..=i64::from(u32::MAX))?;
-    Ok(Sampling {
-        temperature: fields.number("temperature", 0.0..=2.0)?.unwrap_or(default.temperature),
-        // -1 and 0 both say: all.
-        top_k: top_k.and_then(|top_k| usize::try_from(top_k).ok()).unwrap_or(default.top_k),
-        top_p: fields.number("top_p", f32::MIN_POSITIVE..=1.0).map_err(above_zero)?.unwrap_or(default.top_p),
-        min_p: fields.number("min_p", 0.0..=1.0)?.unwrap_or(default.min_p),
-        seed: fields.integer("seed", i64::MIN..=i64::MAX)?.map(i64::cast_unsigned),
-        repetition_penalty: fields.number("repetition_penalty", 0.01..=100.0)?.unwrap_or(default.repetition_penalty),
-        frequency_penalty: fields.number("frequency_penalty", -2.0..=2.0)?.unwrap_or(default.frequency_penalty),
-        presence_penalty: fields.number("presence_penalty", -2.0..=2.0)?.unwrap_or(default.presence_penalty),
-    })
-}
-
-fn above_zero(error: ApiError) -> ApiError {
-    match error.code() {
-        "invalid_value" => ApiError::field("top_p", "invalid_value", "must be above 0 and at most 1"),
-        _ => error,
-    }
-}
-
-fn stops(fields: &mut Fields) -> Result<Vec<String>, ApiError> {
-    let stops = fields.strings("stop")?;
-    if stops.len() > MAX_STOPS {
-        return Err(ApiError::field("stop", "invalid_value", format!("must hold at most {MAX_STOPS} strings")));
-    }
-    match stops.iter().position(|stop| stop.is_empty() || stop.len() > MAX_STOP_BYTES) {
-        None => Ok(stops),
-        Some(n) => {
-            let message = format!("must have at least 1 and at most {MAX_STOP_BYTES} bytes");
-            Err(ApiError::field(format!("stop[{n}]"), "invalid_value", message))
+impl Job {
+    /// One answer to each input, as it comes.
+    pub(super) fn new(inputs: Vec<Input>) -> Self {
+        Self {
+            inputs,
+            field: "prompt",
+            echo: false,
+            knobs: Knobs::default(),
+            grammar: None,
+            expected: Expected::default(),
+            is_parsed: false,
+            body_bytes: 0,
         }
     }
+}
+
+/// Answers that have begun.
+pub(super) struct Started {
+    pub answers: Answers,
+    /// What to look for in them.
+    pub expected: Expected,
 }
 
 /// Compares the name in a request with the model that is served.
 pub(super) fn check_model(fields: &mut Fields, app: &App) -> Result<(), ApiError> {
-    match fields.string("model")? {
-        Some(name) if name == app.model_name => Ok(()),
-        Some(_) => Err(ApiError::unknown_model(&app.model_name)),
-        None => Err(ApiError::field("model", "missing_required_parameter", "is missing; name the model to use")),
-    }
-}
-
-/// The prompt of a request, still text or already tokens.
-pub(super) trait Prompt: Send + 'static {
-    /// The field that holds it.
-    const FIELD: &'static str;
-
-    fn tokens(&self, language: &dyn Language) -> Result<Vec<TokenId>, LanguageError>;
-}
-
-/// Takes a place before the text is touched: a full queue must cost nothing.
-pub(super) fn enter(served: &Served, body_bytes: usize) -> Result<Permit, ApiError> {
-    // Four bytes per token is the usual measure for text; it only has to bound the queue.
-    Ok(served.gate.try_enter(body_bytes.div_ceil(4))?)
-}
-
-/// From a prompt to a running answer.
-pub(super) async fn start<P: Prompt>(
-    served: &Served,
-    permit: Permit,
-    prompt: P,
-    knobs: &Knobs,
-    body_bytes: usize,
-) -> Result<Answer, ApiError> {
-    let language = Arc::clone(&served.language);
-    let tokens = if body_bytes <= INLINE_BYTES {
-        prompt.tokens(&*language)
+    if check_model_if_named(fields, app)? {
+        Ok(())
     } else {
-        let tokenized = tokio::task::spawn_blocking(move || prompt.tokens(&*language)).await;
-        tokenized.map_err(|_| ApiError::failed())?
+        Err(ApiError::field("model", "missing_required_parameter", "is missing; name the model to use"))
     }
-    .map_err(|error| ApiError::language(&error, P::FIELD))?;
-    let prompt_tokens = tokens.len();
-    let request = Request {
-        prompt: tokens,
-        max_tokens: knobs.max_tokens,
-        sampling: knobs.sampling.clone(),
-        stop_tokens: if knobs.ignore_eos { vec![] } else { served.language.stop_tokens() },
+}
+
+/// The same for routes that work without. Whether there was a name.
+pub(super) fn check_model_if_named(fields: &mut Fields, app: &App) -> Result<bool, ApiError> {
+    match fields.string("model")? {
+        Some(name) if name != app.model_name => Err(ApiError::unknown_model(&app.model_name)),
+        name => Ok(name.is_some()),
+    }
+}
+
+/// From a job to running answers. Places are taken before the text is touched: a full queue must cost nothing.
+pub(super) async fn start(served: &Served, job: Job) -> Result<Started, ApiError> {
+    let mut permits = enter(served, &job)?.into_iter();
+    let encoded = encode(served, &job.inputs, job.field, job.body_bytes).await?;
+    let format = served.language.format();
+    let rendered = encoded.first().map(|encoded| encoded.rendered.as_str()).unwrap_or_default();
+    let starts_thinking = job.is_parsed && format.starts_thinking(rendered);
+    let constraint = constraint(served, &job, starts_thinking).await?;
+    let marks = if job.is_parsed { format.marks() } else { &[] };
+    let mut choices = Vec::new();
+    for (input, encoded) in job.inputs.iter().zip(encoded) {
+        for nth in 0..job.knobs.n {
+            let mut request = request(served, &job, &encoded, nth);
+            request.constraint = constraint.as_ref().map(Constraint::boxed_clone);
+            let generation = served.engine.submit(request, permits.next()).await;
+            let generation =
+                generation.map_err(|error| ApiError::submit(error, job.field, job.knobs.max_tokens_field))?;
+            let telling = telling(served, &job, input, &encoded);
+            choices.push(Answer::new(generation, served.language.writer(marks), telling, encoded.tokens.len()));
+        }
+    }
+    let answers = Answers::new(choices, job.knobs.n);
+    Ok(Started { answers, expected: Expected { starts_thinking, ..job.expected } })
+}
+
+/// Compiles the grammar on a thread that nobody waits for.
+async fn constraint(served: &Served, job: &Job, starts_thinking: bool) -> Result<Option<GrammarConstraint>, ApiError> {
+    let Some(Asked { grammar, field }) = job.grammar.clone() else { return Ok(None) };
+    let language = Arc::clone(&served.language);
+    let compiled = tokio::task::spawn_blocking(move || language.compile(&grammar)).await;
+    let state = compiled.map_err(|_| ApiError::failed())?.map_err(|error| ApiError::grammar(&error, &field))?;
+    Ok(Some(if starts_thinking {
+        GrammarConstraint::after_thoughts(state, Arc::clone(&served.language))
+    } else {
+        GrammarConstraint::new(state)
+    }))
+}
+
+fn enter(served: &Served, job: &Job) -> Result<Vec<Permit>, ApiError> {
+    let (n_answers, capacity) = (job.inputs.len().saturating_mul(job.knobs.n), served.gate.capacity());
+    if n_answers > capacity {
+        let field = if job.knobs.n > 1 { "n" } else { job.field };
+        let message = format!(
+            "asks for {n_answers} answers in one request; this server takes {capacity} at a time, ask for fewer"
+        );
+        return Err(ApiError::field(field, "invalid_value", message));
+    }
+    // Four bytes per token is the usual measure for text; it only has to bound the queue.
+    Ok(served.gate.try_enter_many(n_answers, job.body_bytes.div_ceil(4))?)
+}
+
+/// The tokens of prompts; large ones are tokenized on another thread.
+pub(super) async fn encode(
+    served: &Served,
+    inputs: &[Input],
+    field: &'static str,
+    body_bytes: usize,
+) -> Result<Vec<Encoded>, ApiError> {
+    let encoded = if body_bytes <= INLINE_BYTES {
+        encode_all(&*served.language, inputs)
+    } else {
+        let (language, inputs) = (Arc::clone(&served.language), inputs.to_vec());
+        let encoded = tokio::task::spawn_blocking(move || encode_all(&*language, &inputs)).await;
+        encoded.map_err(|_| ApiError::failed())?
     };
-    let generation = served
-        .engine
-        .submit(request, Some(permit))
-        .await
-        .map_err(|error| ApiError::submit(error, P::FIELD, knobs.max_tokens_field))?;
-    Ok(Answer::new(generation, served.language.writer(), knobs.stops.clone(), prompt_tokens))
+    encoded.map_err(|error| ApiError::language(&error, field))
+}
+
+fn encode_all(language: &dyn Language, inputs: &[Input]) -> Result<Vec<Encoded>, LanguageError> {
+    inputs.iter().map(|input| language.encode(input)).collect()
+}
+
+fn request(served: &Served, job: &Job, encoded: &Encoded, nth: usize) -> Request {
+    let knobs = &job.knobs;
+    let mut sampling = knobs.sampling.clone();
+    // The first answer is the one that the seed gives alone.
+    sampling.seed = sampling.seed.map(|seed| seed.wrapping_add(nth as u64));
+    let mut stop_tokens = if knobs.ignore_eos { vec![] } else { served.language.stop_tokens() };
+    stop_tokens.extend(&knobs.stop_tokens);
+    // A prompt that is only told back goes through the model all the same, which checks it.
+    let only_prompt = knobs.max_tokens == Some(0);
+    let scores_prompt = job.echo && (knobs.logprobs.is_some() || only_prompt);
+    Request {
+        prompt: encoded.tokens.clone(),
+        max_tokens: knobs.max_tokens,
+        min_tokens: knobs.min_tokens,
+        sampling,
+        stop_tokens,
+        logprobs: knobs.logprobs.or(scores_prompt.then_some(0)),
+        scores_prompt,
+        constraint: None,
+    }
+}
+
+fn telling(served: &Served, job: &Job, input: &Input, encoded: &Encoded) -> Telling {
+    let text = || match input {
+        Input::Text { text, .. } => text.clone(),
+        Input::Tokens(tokens) => served.language.text(tokens),
+        Input::Chat(_) => encoded.rendered.clone(),
+    };
+    Telling {
+        stops: job.knobs.stops.clone(),
+        min_tokens: job.knobs.min_tokens,
+        with_logprobs: job.knobs.logprobs.is_some(),
+        echo: job.echo.then(|| Echo { text: text(), tokens: encoded.tokens.clone() }),
+    }
 }
 
 /// What every answer and chunk begins with.
@@ -202,10 +198,15 @@ pub(super) struct Header {
 
 impl Header {
     pub(super) fn new(prefix: &str, app: &App) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let mut hasher = RandomState::new().build_hasher();
-        hasher.write_u64(NEXT.fetch_add(1, Ordering::Relaxed));
         let created = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Self { id: format!("{prefix}-{:016x}", hasher.finish()), created, model: app.model_name.clone() }
+        Self { id: new_id(prefix), created, model: app.model_name.clone() }
     }
+}
+
+/// A name that no other answer has.
+pub(super) fn new_id(prefix: &str) -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_u64(NEXT.fetch_add(1, Ordering::Relaxed));
+    format!("{prefix}-{:016x}", hasher.finish())
 }

@@ -13,21 +13,54 @@ use futures::stream;
 use serde_json::{Value, json};
 
 use super::ApiError;
-use crate::answer::{Answer, Piece};
+use crate::answer::{Answers, Piece, Text, Told};
 
 /// Proxies cut streams that stay silent, and a long prompt can take its time.
 const PING_EVERY: Duration = Duration::from_secs(15);
 
 /// How a route words its answers.
 pub(super) trait Shape: Send + 'static {
-    /// A chunk before the first text.
-    fn opening(&self) -> Option<Value>;
-    fn text(&self, text: &str) -> Value;
-    fn end(&self, finish_reason: &str) -> Value;
-    /// The chunk that carries the usage alone.
-    fn usage(&self, usage: Value) -> Value;
-    /// The whole answer in one object.
-    fn whole(&self, text: &str, finish_reason: &str, usage: Value) -> Value;
+    /// Before the first text.
+    fn opening(&mut self) -> Vec<Frame>;
+    fn text(&mut self, choice: usize, text: Text) -> Vec<Frame>;
+    fn end(&mut self, choice: usize, finish_reason: &'static str) -> Vec<Frame>;
+    /// After the end of every choice.
+    fn close(&mut self, usage: &Usage) -> Vec<Frame>;
+    /// In the place of everything that would have followed.
+    fn failed(&mut self) -> Vec<Frame> {
+        vec![Frame::data(ApiError::failed().body()), Frame::DONE]
+    }
+    /// All in one object.
+    fn whole(&mut self, choices: Vec<Whole>, usage: &Usage) -> Value;
+}
+
+/// A choice that is complete.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Whole {
+    pub text: String,
+    pub tokens: Vec<Told>,
+    pub finish_reason: &'static str,
+}
+
+/// One event of a stream.
+pub(super) struct Frame {
+    /// `None`: the word that ends a stream.
+    data: Option<Value>,
+}
+
+impl Frame {
+    pub(super) const DONE: Self = Self { data: None };
+
+    pub(super) const fn data(data: Value) -> Self {
+        Self { data: Some(data) }
+    }
+
+    fn bytes(&self) -> Bytes {
+        match &self.data {
+            Some(data) => Bytes::from(format!("data: {data}\n\n")),
+            None => Bytes::from_static(b"data: [DONE]\n\n"),
+        }
+    }
 }
 
 pub(super) fn usage(usage: &Usage) -> Value {
@@ -39,27 +72,32 @@ pub(super) fn usage(usage: &Usage) -> Value {
     })
 }
 
-/// Waits for the end and answers in one object.
-pub(super) async fn at_once(shape: impl Shape, mut answer: Answer) -> Result<Response, ApiError> {
-    let mut whole = String::new();
-    while let Some(piece) = answer.next().await {
-        match piece {
-            Piece::Text(text) => whole.push_str(&text),
-            Piece::End { finish_reason, usage: spent } => {
-                return Ok(Json(shape.whole(&whole, finish_reason, usage(&spent))).into_response());
-            }
-            Piece::Failed => break,
-        }
-    }
-    Err(ApiError::failed())
+/// Answers the way the request asks for.
+pub(super) async fn respond(shape: impl Shape, answers: Answers, is_stream: bool) -> Result<Response, ApiError> {
+    if is_stream { Ok(streamed(shape, answers)) } else { at_once(shape, answers).await }
 }
 
-/// Answers piece by piece. The body owns the answer, so a client that leaves ends the sequence.
-pub(super) fn streamed(shape: impl Shape, answer: Answer, with_usage: bool) -> Response {
-    let mut events = Events { shape, answer, with_usage, frames: VecDeque::new(), is_over: false };
-    if let Some(opening) = events.shape.opening() {
-        events.chunk(opening);
+/// Waits for the end of all and answers in one object.
+async fn at_once(mut shape: impl Shape, mut answers: Answers) -> Result<Response, ApiError> {
+    let mut choices = vec![Whole::default(); answers.n_choices()];
+    while let Some((nth, piece)) = answers.next().await {
+        let Some(choice) = choices.get_mut(nth) else { continue };
+        match piece {
+            Piece::Text(text) => {
+                choice.text.push_str(&text.text);
+                choice.tokens.extend(text.tokens);
+            }
+            Piece::End { finish_reason, .. } => choice.finish_reason = finish_reason,
+            Piece::Failed => return Err(ApiError::failed()),
+        }
     }
+    Ok(Json(shape.whole(choices, &answers.usage())).into_response())
+}
+
+/// Answers piece by piece. The body owns the answers, so a client that leaves ends their sequences.
+fn streamed(mut shape: impl Shape, answers: Answers) -> Response {
+    let frames = shape.opening().iter().map(Frame::bytes).collect();
+    let events = Events { shape, answers, frames, is_over: false };
     let body = stream::unfold(events, async |mut events| {
         let frame = events.next().await?;
         Some((Ok::<Bytes, Infallible>(frame), events))
@@ -71,8 +109,7 @@ pub(super) fn streamed(shape: impl Shape, answer: Answer, with_usage: bool) -> R
 
 struct Events<S> {
     shape: S,
-    answer: Answer,
-    with_usage: bool,
+    answers: Answers,
     frames: VecDeque<Bytes>,
     is_over: bool,
 }
@@ -86,44 +123,26 @@ impl<S: Shape> Events<S> {
             if self.is_over {
                 return None;
             }
-            match tokio::time::timeout(PING_EVERY, self.answer.next()).await {
+            match tokio::time::timeout(PING_EVERY, self.answers.next()).await {
                 Ok(piece) => self.take(piece),
                 Err(_) => return Some(Bytes::from_static(b": still working\n\n")),
             }
         }
     }
 
-    fn take(&mut self, piece: Option<Piece>) {
-        match piece {
-            Some(Piece::Text(text)) => self.chunk(self.shape.text(&text)),
-            Some(Piece::End { finish_reason, usage: spent }) => {
-                self.chunk(self.shape.end(finish_reason));
-                if self.with_usage {
-                    // Not through `chunk`, which would set the field to null.
-                    self.frame(&self.shape.usage(usage(&spent)));
-                }
-                self.done();
+    fn take(&mut self, piece: Option<(usize, Piece)>) {
+        let frames = match piece {
+            Some((nth, Piece::Text(text))) => self.shape.text(nth, text),
+            Some((nth, Piece::End { finish_reason, .. })) => self.shape.end(nth, finish_reason),
+            Some((_, Piece::Failed)) => {
+                self.is_over = true;
+                self.shape.failed()
             }
-            Some(Piece::Failed) | None => {
-                self.frame(&ApiError::failed().body());
-                self.done();
+            None => {
+                self.is_over = true;
+                self.shape.close(&self.answers.usage())
             }
-        }
-    }
-
-    fn chunk(&mut self, mut value: Value) {
-        if self.with_usage {
-            value["usage"] = Value::Null;
-        }
-        self.frame(&value);
-    }
-
-    fn frame(&mut self, value: &Value) {
-        self.frames.push_back(Bytes::from(format!("data: {value}\n\n")));
-    }
-
-    fn done(&mut self) {
-        self.frames.push_back(Bytes::from_static(b"data: [DONE]\n\n"));
-        self.is_over = true;
+        };
+        self.frames.extend(frames.iter().map(Frame::bytes));
     }
 }

@@ -1,8 +1,12 @@
 //! The API over the real engine and a model of bytes.
 
 mod answers;
+mod choices;
 mod refusals;
 mod streams;
+mod structured;
+mod tokens;
+mod tools;
 
 use axum::{body::Body, http::HeaderMap};
 use http_body_util::BodyExt as _;

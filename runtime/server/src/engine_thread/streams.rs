@@ -56,7 +56,14 @@ impl<'a> Streams<'a> {
 
     pub(super) fn deliver(&mut self, engine: &mut Engine, effect: Effect) {
         match effect {
-            Effect::Token { id, token } => {
+            Effect::Scored { id, logprobs } => {
+                let Some(stream) = self.open.get(&id) else { return };
+                if stream.events.send(Event::Scored(logprobs)).is_err() {
+                    engine.cancel(id);
+                    self.close(id, Ended::Abort);
+                }
+            }
+            Effect::Token { id, token, logprobs } => {
                 let Some(stream) = self.open.get_mut(&id) else { return };
                 let now = Instant::now();
                 match stream.last_token.replace(now) {
@@ -64,23 +71,26 @@ impl<'a> Streams<'a> {
                     None => self.metrics.first_token(now - stream.meta.arrived, stream.meta.prompt_tokens),
                     Some(last) => self.metrics.next_token(now - last),
                 }
-                if stream.events.send(Event::Token(token)).is_err() {
+                if stream.events.send(Event::Token { token, logprobs }).is_err() {
                     engine.cancel(id);
                     self.close(id, Ended::Abort);
                 }
             }
             Effect::Finished { id, reason, usage } => {
                 if let Some(stream) = self.open.remove(&id) {
-                    // A reader that has left wants no end either.
-                    let _ = stream.events.send(Event::Finished { reason, usage });
+                    let events = stream.events.clone();
+                    // Counted before it is told: whoever has its answer finds it in the metrics.
                     self.finished(stream, reason.as_str());
+                    // A reader that has left wants no end either.
+                    let _ = events.send(Event::Finished { reason, usage });
                 }
             }
             Effect::Failed { id, error } => {
                 tracing::error!(sequence = %id, %error, "a sequence failed");
                 if let Some(stream) = self.open.remove(&id) {
-                    let _ = stream.events.send(Event::Failed);
+                    let events = stream.events.clone();
                     self.finished(stream, "error");
+                    let _ = events.send(Event::Failed);
                 }
             }
         }

@@ -16,8 +16,8 @@ async fn events_come_in_order_and_end() {
     let test = TestApp::serving(Setup::default());
     let engine = &test.app.served().expect("served").engine;
     let mut generation = engine.submit(request("A", 2), None).await.expect("submitted");
-    assert_eq!(generation.next().await, Some(Event::Token(TokenId(66))));
-    assert_eq!(generation.next().await, Some(Event::Token(TokenId(67))));
+    assert_eq!(generation.next().await, Some(Event::Token { token: TokenId(66), logprobs: None }));
+    assert_eq!(generation.next().await, Some(Event::Token { token: TokenId(67), logprobs: None }));
     assert!(matches!(generation.next().await, Some(Event::Finished { reason: FinishReason::Length, .. })));
     assert!(matches!(engine.submit(request("", 2), None).await, Err(SubmitError::Refused(Refused::PromptEmpty))));
 }

@@ -49,7 +49,8 @@ pub(super) async fn prepare(args: &cli::Serve, app: &App, load: Load) -> Result<
     benchmark::warm_up(&thread.handle()).await.map_err(|source| ServeError::WarmUp { source })?;
     let max_requests = args.max_sequences.get().saturating_add(args.max_queued);
     let gate = Gate::new(max_requests, context_length.saturating_mul(QUEUED_CONTEXTS.max(args.max_sequences.get())));
-    app.serve(Served { language, engine: thread.handle(), gate, context_length }, |status| {
+    let served = Served { language, engine: thread.handle(), gate, context_length, vocabulary: vocabulary as usize };
+    app.serve(served, |status| {
         status.digest = digest;
         status.layers_offloaded = if device == "CPU" { 0 } else { layers };
         status.layers_total = layers;

@@ -35,6 +35,27 @@ pub(crate) fn byte_level() -> Tokenizer {
     gguf::build(&metadata, "tiny.gguf").unwrap()
 }
 
+/// Every byte, some pieces of JSON, and an end: whatever a grammar may ask for.
+pub(crate) fn bytes_and_pairs() -> Tokenizer {
+    let is_visible = |byte: u32| matches!(byte, 33..=126 | 161..=172 | 174..=255);
+    let hidden = (0..256).filter(|byte| !is_visible(*byte)).zip(256u32..);
+    let hidden: std::collections::HashMap<u32, u32> = hidden.collect();
+    let letter = |byte: u32| char::from_u32(hidden.get(&byte).copied().unwrap_or(byte)).unwrap().to_string();
+    let mut tokens: Vec<String> = (0..256).map(letter).collect();
+    tokens.extend(["ab", "ba", "{\"", "\"}", "\":Ġ", ",Ġ\"", "true", "null", "12", "(("].map(ToOwned::to_owned));
+    tokens.push("<|end|>".to_owned());
+    let types = tokens.iter().map(|token| if token == "<|end|>" { 3 } else { 1 }).collect();
+    let texts: Vec<&str> = tokens.iter().map(String::as_str).collect();
+    let metadata = Metadata::from_pairs([
+        ("tokenizer.ggml.model".to_owned(), Value::String("gpt2".to_owned())),
+        ("tokenizer.ggml.pre".to_owned(), Value::String("gpt-2".to_owned())),
+        ("tokenizer.ggml.tokens".to_owned(), strings(&texts)),
+        ("tokenizer.ggml.token_type".to_owned(), Value::Array(Array::Integers(types))),
+        ("tokenizer.ggml.eos_token_id".to_owned(), Value::Unsigned(266)),
+    ]);
+    gguf::build(&metadata, "tiny.gguf").unwrap()
+}
+
 fn ids(tokens: &[TokenId]) -> Vec<u32> {
     tokens.iter().map(|token| token.0).collect()
 }
@@ -65,6 +86,8 @@ fn half_characters_wait_for_their_other_half() {
     assert_eq!(stream.push(TokenId(1)), "\u{fffd}h");
     assert_eq!(stream.push(TokenId(10)), "");
     assert_eq!(stream.finish(), "\u{fffd}");
+    let mut showing = Detokenizer::showing(Arc::new(byte_level()), &["<|end|>", "<tool>", "no such"]);
+    assert_eq!([0, 12, 13].map(|token| showing.push(TokenId(token))).concat(), "<|end|><tool>hello");
 }
 
 fn sentence_piece() -> Tokenizer {
