@@ -34,9 +34,10 @@ test-house: cluster-bin ## house rules, the chart as helm renders it, transfer f
 	cargo test --workspace --test tidy --test chart --test fetch
 	tests/cluster/test.sh
 
-test-model: ## the real SmolLM2 against llama.cpp's answers (fetches the model once)
+test-model: ## the real SmolLM2 against llama.cpp's answers, MiniLM against sentence-transformers' (fetches both once)
 	@# The tests run beside each other, so candle's pool gets one thread each.
-	ALCAZAR_SMOLLM2=$$(tests/reference/model.sh) CANDLE_NUM_THREADS=1 RAYON_NUM_THREADS=1 cargo test --workspace --test smollm2
+	ALCAZAR_SMOLLM2=$$(tests/reference/model.sh) ALCAZAR_MINILM=$$(tests/reference/minilm.sh) CANDLE_NUM_THREADS=1 RAYON_NUM_THREADS=1 \
+	  cargo test --workspace --test smollm2 --test minilm
 
 test-api: cluster-bin ## tests on a real API server, without a node
 	tests/api/run.sh

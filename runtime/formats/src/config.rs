@@ -15,6 +15,7 @@ use alcazar_core::{
 
 use crate::Error;
 
+pub(crate) mod encoder;
 pub(crate) mod gguf;
 pub(crate) mod hugging_face;
 pub(crate) mod registry;

@@ -37,6 +37,8 @@ pub struct Facts {
     pub format: Format,
     /// As the file names it, for example `llama`.
     pub architecture: String,
+    /// What it is for, as the publishers' hub calls it, for example `text-generation`.
+    pub task: String,
     /// What its publisher calls it; empty when the file does not say.
     pub name: String,
     /// Number of weights.

@@ -24,4 +24,4 @@ mod tensorflow;
 pub use config::registry::{ARCHITECTURES, Architecture};
 pub use error::{Class, Error};
 pub use facts::{Facts, Format};
-pub use model::{ModelFiles, TextFiles, TextSource, inspect, open};
+pub use model::{ModelConfig, ModelFiles, TextFiles, TextSource, inspect, open};

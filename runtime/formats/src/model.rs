@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use alcazar_core::{DecoderConfig, RawTensor, SourceError, WeightSource, WeightType};
+use alcazar_core::{DecoderConfig, EncoderConfig, RawTensor, SourceError, WeightSource, WeightType};
 
 use crate::{
     Error, Facts, Format, config,
@@ -17,6 +17,7 @@ use crate::{
 
 mod directory;
 mod layout;
+mod sentence;
 
 #[cfg(test)]
 mod tests;
@@ -31,10 +32,74 @@ pub const PRE_TOKENIZERS: [&str; 10] =
 #[derive(Debug)]
 pub struct ModelFiles {
     facts: Facts,
-    config: DecoderConfig,
+    config: ModelConfig,
     text: TextSource,
     files: Vec<SourceFile>,
     tensors: HashMap<String, (usize, TensorEntry)>,
+}
+
+/// A model's dimensions.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ModelConfig {
+    /// It goes on from a text.
+    Decoder(Box<DecoderConfig>),
+    /// It judges a text, or makes a vector of it.
+    Encoder(Box<EncoderConfig>),
+}
+
+impl ModelConfig {
+    /// The dimensions of a decoder.
+    pub const fn decoder(&self) -> Option<&DecoderConfig> {
+        match self {
+            Self::Decoder(config) => Some(config),
+            Self::Encoder(_) => None,
+        }
+    }
+
+    /// The dimensions of an encoder.
+    pub const fn encoder(&self) -> Option<&EncoderConfig> {
+        match self {
+            Self::Decoder(_) => None,
+            Self::Encoder(config) => Some(config),
+        }
+    }
+
+    /// What the model is for, as the publishers' hub calls it.
+    pub const fn task(&self) -> &'static str {
+        match self {
+            Self::Decoder(_) => "text-generation",
+            Self::Encoder(config) => config.head.task(),
+        }
+    }
+
+    fn measures(&self) -> Measures {
+        match self {
+            Self::Decoder(config) => Measures {
+                architecture: config.architecture.clone(),
+                context_length: config.context_length,
+                n_layers: config.n_layers(),
+                vocabulary: config.vocabulary,
+                // Keys and values in f16.
+                cache_bytes_per_token: config.n_layers() * config.kv_width() * 4,
+            },
+            Self::Encoder(config) => Measures {
+                architecture: config.architecture.clone(),
+                context_length: config.max_tokens(),
+                n_layers: config.n_layers,
+                vocabulary: config.vocabulary,
+                cache_bytes_per_token: 0,
+            },
+        }
+    }
+}
+
+/// What is told of either kind.
+struct Measures {
+    architecture: String,
+    context_length: usize,
+    n_layers: usize,
+    vocabulary: usize,
+    cache_bytes_per_token: usize,
 }
 
 /// What a tokenizer and a chat template are made from.
@@ -97,7 +162,7 @@ fn open_gguf(path: &Path) -> Result<ModelFiles, Error> {
     if header.metadata.u64("split.count").is_some_and(|n| n > 1) {
         return Err(Error::unsupported(path, "one part of a split GGUF", "whole GGUF files (merge with gguf-split)"));
     }
-    let config = config::gguf::decoder_config(&header, path)?;
+    let config = ModelConfig::Decoder(Box::new(config::gguf::decoder_config(&header, path)?));
     let kind = header.metadata.str("tokenizer.ggml.model").unwrap_or("none");
     if !TOKENIZERS.contains(&kind) {
         return Err(Error::unsupported(path, format!("tokenizer {}", excerpt(kind)), TOKENIZERS.join(", ")));
@@ -128,7 +193,7 @@ struct About {
 
 fn facts(
     about: About,
-    config: &DecoderConfig,
+    config: &ModelConfig,
     tensors: &HashMap<String, (usize, TensorEntry)>,
     size_bytes: u64,
 ) -> Facts {
@@ -141,26 +206,29 @@ fn facts(
     }
     let mut weight_types: Vec<_> = types.into_iter().map(|(kind, n)| (kind.to_string(), n)).collect();
     weight_types.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
-    let refused = if about.has_chat_template {
-        Vec::new()
-    } else {
-        vec!["chat requests: the model has no chat template".to_owned()]
+    let refused = match config {
+        ModelConfig::Decoder(_) if !about.has_chat_template => {
+            vec!["chat requests: the model has no chat template".to_owned()]
+        }
+        ModelConfig::Decoder(_) => Vec::new(),
+        ModelConfig::Encoder(_) => vec!["chat requests and completions: the model writes no text".to_owned()],
     };
+    let measures = config.measures();
     Facts {
         format: about.format,
-        architecture: config.architecture.clone(),
+        architecture: measures.architecture,
+        task: config.task().to_owned(),
         name: about.name,
         parameter_count,
-        context_length: config.context_length as u64,
+        context_length: measures.context_length as u64,
         tensor_count: tensors.len() as u64,
         size_bytes,
         weight_types,
-        layers: u32::try_from(config.n_layers()).unwrap_or(u32::MAX),
-        vocabulary: config.vocabulary as u64,
+        layers: u32::try_from(measures.n_layers).unwrap_or(u32::MAX),
+        vocabulary: measures.vocabulary as u64,
         tokenizer: about.tokenizer,
         has_chat_template: about.has_chat_template,
-        // Keys and values in f16.
-        cache_bytes_per_token: (config.n_layers() * config.kv_width() * 4) as u64,
+        cache_bytes_per_token: measures.cache_bytes_per_token as u64,
         refused,
     }
 }
@@ -172,7 +240,7 @@ impl ModelFiles {
     }
 
     /// Its dimensions.
-    pub const fn config(&self) -> &DecoderConfig {
+    pub const fn config(&self) -> &ModelConfig {
         &self.config
     }
 

@@ -4,8 +4,11 @@
 #![forbid(unsafe_code)]
 
 mod decoder;
+mod encoder;
 mod names;
 mod weights;
+
+pub use encoder::load_encoder;
 
 #[cfg(test)]
 mod tests;

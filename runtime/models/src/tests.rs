@@ -22,7 +22,7 @@ fn testdata(name: &str) -> PathBuf {
 
 fn open(backend: CandleBackend, path: &Path) -> Box<dyn Model> {
     let files = alcazar_formats::open(path).unwrap();
-    load(backend, files.config(), &files, CACHE).unwrap()
+    load(backend, files.config().decoder().unwrap(), &files, CACHE).unwrap()
 }
 
 fn references() -> Vec<Value> {
@@ -154,7 +154,7 @@ fn a_tensor_that_is_missing_or_misshapen_is_named() {
     let name = "blk.1.ffn_up.weight";
     for shape in [None, Some(vec![32, 48])] {
         let source = Altered { files: &files, name, shape };
-        let error = load(CandleBackend::cpu(), files.config(), &source, CACHE).err().unwrap();
+        let error = load(CandleBackend::cpu(), files.config().decoder().unwrap(), &source, CACHE).err().unwrap();
         assert!(
             matches!(error, LoadError::Source(_) | LoadError::Shape { .. }) && error.to_string().contains(name),
             "{error}"

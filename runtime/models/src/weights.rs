@@ -13,6 +13,7 @@ pub(crate) struct Loader<'a, B> {
 pub(crate) struct Linear<B: Backend> {
     weight: B::Matrix,
     bias: Option<B::Vector>,
+    n_out: usize,
 }
 
 /// The same before the device has it.
@@ -28,6 +29,10 @@ impl<B: Backend> Loader<'_, B> {
 
     pub(crate) fn matrix(&self, name: &str, shape: [usize; 2]) -> Result<B::Matrix, LoadError> {
         self.put_matrix(&self.raw(name, &shape)?)
+    }
+
+    pub(crate) fn vector(&self, name: &str, width: usize) -> Result<B::Vector, LoadError> {
+        self.put_vector(&self.raw(name, &[width])?)
     }
 
     /// Plain numbers, for what a family computes with itself.
@@ -77,7 +82,8 @@ impl<B: Backend> Loader<'_, B> {
 
     pub(crate) fn put(&self, raw: &RawLinear<'_>) -> Result<Linear<B>, LoadError> {
         let bias = raw.bias.as_ref().map(|bias| self.put_vector(bias)).transpose()?;
-        Ok(Linear { weight: self.put_matrix(&raw.weight)?, bias })
+        let n_out = raw.weight.shape.first().copied().unwrap_or_default();
+        Ok(Linear { weight: self.put_matrix(&raw.weight)?, bias, n_out })
     }
 }
 
@@ -94,5 +100,9 @@ impl<B: Backend> Linear<B> {
     /// - x: `[rows, in]`; output: `[rows, out]`
     pub(crate) fn apply(&self, backend: &B, x: &B::Tensor) -> Result<B::Tensor, BackendError> {
         backend.linear(x, &self.weight, self.bias.as_ref())
+    }
+
+    pub(crate) const fn n_out(&self) -> usize {
+        self.n_out
     }
 }

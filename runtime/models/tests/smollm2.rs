@@ -18,7 +18,8 @@ fn files() -> ModelFiles {
 }
 
 fn model(files: &ModelFiles) -> Box<dyn Model> {
-    alcazar_models::load(CandleBackend::cpu(), files.config(), files, CACHE).expect("the model should load")
+    alcazar_models::load(CandleBackend::cpu(), files.config().decoder().expect("it is a decoder"), files, CACHE)
+        .expect("the model should load")
 }
 
 struct Case {

@@ -4,6 +4,7 @@ mod body;
 mod chat;
 mod chat_shape;
 mod completions;
+mod encode;
 mod error;
 mod fields;
 mod generate;
@@ -40,6 +41,11 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/models/{*id}", get(models::one))
         .route("/v1/chat/completions", post(chat::handle))
         .route("/v1/completions", post(completions::handle))
+        .route("/v1/embeddings", post(encode::embeddings))
+        .route("/v1/rerank", post(encode::rerank))
+        .route("/v1/classify", post(encode::classify))
+        .route("/v1/fill-mask", post(encode::fill_mask))
+        .route("/v1/question-answering", post(encode::question_answering))
         .route("/tokenize", post(tokens::tokenize))
         .route("/detokenize", post(tokens::detokenize))
         .method_not_allowed_fallback(async |request: Request| {

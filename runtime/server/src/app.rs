@@ -8,10 +8,14 @@ use std::{
 };
 
 use alcazar_contract::status::{Isolation, ServeStatus};
+use alcazar_core::EncoderConfig;
 use alcazar_engine::Gate;
+use alcazar_text::Tokenizer;
 
-pub(crate) use self::phase::{Phase, Unready};
-use crate::{api::BodyRoom, engine_thread::EngineHandle, language::Language, metrics::Metrics};
+pub(crate) use self::phase::{NotServed, Phase, Unready};
+use crate::{
+    api::BodyRoom, encoder_thread::EncoderHandle, engine_thread::EngineHandle, language::Language, metrics::Metrics,
+};
 
 /// A loaded model and the way to its engine.
 pub(crate) struct Served {
@@ -24,6 +28,15 @@ pub(crate) struct Served {
     pub vocabulary: usize,
 }
 
+/// A loaded encoder and the way to it.
+pub(crate) struct ServedEncoder {
+    pub tokenizer: Arc<Tokenizer>,
+    pub encoder: EncoderHandle,
+    pub config: EncoderConfig,
+    /// Counts requests before their text is tokenized.
+    pub gate: Gate,
+}
+
 /// Everything that is told or asked of a serving process.
 pub(crate) struct App {
     pub model_name: String,
@@ -33,6 +46,7 @@ pub(crate) struct App {
     pub created: u64,
     pub bodies: BodyRoom,
     served: OnceLock<Served>,
+    encoder: OnceLock<ServedEncoder>,
     state: Mutex<State>,
 }
 
@@ -70,6 +84,7 @@ impl App {
             created,
             bodies: BodyRoom::default(),
             served: OnceLock::new(),
+            encoder: OnceLock::new(),
             state: Mutex::new(state),
         }
     }
@@ -93,6 +108,16 @@ impl App {
     pub(crate) fn serve(&self, served: Served, facts: impl FnOnce(&mut ServeStatus)) {
         // A second model is never loaded.
         let _ = self.served.set(served);
+        self.now_serving(facts);
+    }
+
+    /// The same of an encoder.
+    pub(crate) fn serve_encoder(&self, encoder: ServedEncoder, facts: impl FnOnce(&mut ServeStatus)) {
+        let _ = self.encoder.set(encoder);
+        self.now_serving(facts);
+    }
+
+    fn now_serving(&self, facts: impl FnOnce(&mut ServeStatus)) {
         let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.with(|state| {
             facts(&mut state.status);
@@ -131,17 +156,40 @@ impl App {
         self.with(|state| state.unready())
     }
 
-    /// The model, if a request can be served now.
-    pub(crate) fn ready(&self) -> Result<&Served, Unready> {
-        match self.unready() {
-            Some(unready) => Err(unready),
-            None => self.served.get().ok_or_else(|| Unready::loading("the model is being loaded")),
+    /// The model that goes on from texts, if a request can be served now.
+    pub(crate) fn ready(&self) -> Result<&Served, NotServed> {
+        match (self.unready(), self.served.get(), self.encoder.get()) {
+            (Some(unready), ..) => Err(unready.into()),
+            (None, Some(served), _) => Ok(served),
+            (None, None, Some(encoder)) => Err(NotServed::OfTask(encoder.config.head.task())),
+            (None, None, None) => Err(Unready::loading("the model is being loaded").into()),
         }
     }
 
-    /// The model, whether or not requests are taken.
+    /// The encoder, if a request can be served now.
+    pub(crate) fn ready_encoder(&self) -> Result<&ServedEncoder, NotServed> {
+        match (self.unready(), self.encoder.get(), self.served.get()) {
+            (Some(unready), ..) => Err(unready.into()),
+            (None, Some(encoder), _) => Ok(encoder),
+            (None, None, Some(_)) => Err(NotServed::OfTask("text-generation")),
+            (None, None, None) => Err(Unready::loading("the model is being loaded").into()),
+        }
+    }
+
+    /// The model that goes on from texts, whether or not requests are taken.
     pub(crate) fn served(&self) -> Option<&Served> {
         self.served.get()
+    }
+
+    /// Longest text in tokens, once the model is loaded.
+    pub(crate) fn context_length(&self) -> Option<usize> {
+        let of_encoder = || self.encoder.get().map(|encoder| encoder.config.max_tokens());
+        self.served.get().map(|served| served.context_length).or_else(of_encoder)
+    }
+
+    /// What counts the requests, once the model is loaded.
+    pub(crate) fn gate(&self) -> Option<&Gate> {
+        self.served.get().map(|served| &served.gate).or_else(|| self.encoder.get().map(|encoder| &encoder.gate))
     }
 
     /// The answer of the status route.

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use alcazar_core::TokenId;
+use alcazar_core::{EncoderConfig, TokenId};
 use alcazar_engine::{Request, Sampling};
 
 use crate::{
     app::Served,
+    encoder_thread::{EncoderHandle, smallest},
     engine_thread::{EngineHandle, Event, SubmitError},
 };
 
@@ -27,6 +28,8 @@ pub(crate) enum WarmUpError {
     Submit(#[from] SubmitError),
     #[error("failed to run the model once: it gave no token; the weights may be damaged")]
     NoToken,
+    #[error("failed to run the model once: it gave no numbers; the weights may be damaged")]
+    NoRow,
 }
 
 /// Generates one token: a model that cannot do that is not served.
@@ -38,9 +41,15 @@ pub(crate) async fn warm_up(engine: &EngineHandle) -> Result<(), WarmUpError> {
     }
 }
 
+/// Runs an encoder over one token: one that cannot do that is not served.
+pub(crate) async fn warm_up_encoder(encoder: &EncoderHandle, config: &EncoderConfig) -> Result<(), WarmUpError> {
+    encoder.encode(vec![smallest(config)], None).await.map(|_| ()).map_err(|_| WarmUpError::NoRow)
+}
+
 /// Tokens per second of a prompt and of an answer. Only measured while nobody else is served: a user's request ends
 /// the attempt within a step, and another one follows when it is quiet again.
-pub(crate) async fn measure(served: &Served, vocabulary: u32) -> Option<(u32, u32)> {
+pub(crate) async fn measure(served: &Served) -> Option<(u32, u32)> {
+    let vocabulary = u32::try_from(served.vocabulary).unwrap_or(u32::MAX);
     for _ in 0..MAX_ATTEMPTS {
         while served.gate.in_flight() > 0 {
             tokio::time::sleep(QUIET).await;

@@ -8,9 +8,9 @@ use std::{
 
 use alcazar_backend_candle::CandleBackend;
 pub(crate) use alcazar_backend_candle::set_threads;
-use alcazar_core::{BackendError, CacheShape};
+use alcazar_core::{BackendError, CacheShape, Encoder};
 use alcazar_engine::{Engine, EngineConfig};
-use alcazar_formats::{Class, Facts};
+use alcazar_formats::{Class, Facts, ModelConfig, ModelFiles};
 use alcazar_text::{ChatTemplate, TemplateError, Tokenizer, TokenizerError};
 
 /// Tokens per block of the cache: small enough to waste little, large enough to be read in one stretch.
@@ -31,14 +31,19 @@ pub(crate) struct LoadOptions {
     pub cache_bytes: Option<u64>,
 }
 
-/// A model that is ready to step.
+/// A model that is ready to run.
 pub(crate) struct Loaded {
     pub facts: Facts,
     pub tokenizer: Arc<Tokenizer>,
-    pub template: Option<ChatTemplate>,
-    pub engine: Engine,
+    pub model: LoadedModel,
     /// `CPU`, or the name of the GPU.
     pub device: String,
+}
+
+/// What only one kind of model has.
+pub(crate) enum LoadedModel {
+    Decoder { engine: Box<Engine>, template: Option<Box<ChatTemplate>> },
+    Encoder(Box<dyn Encoder>),
 }
 
 /// Why a model is not served.
@@ -80,18 +85,41 @@ impl LoadError {
 /// Opens a model file or directory.
 pub(crate) fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, LoadError> {
     let files = alcazar_formats::open(path).map_err(|source| LoadError::Files { source })?;
-    let facts = files.facts().clone();
-    let (shape, context_length) = plan_cache(&facts, options)?;
     let backend = CandleBackend::best().map_err(|source| LoadError::Device { source })?;
     let device = backend.device_name();
     // The tokenizer is built while the weights are read: both take a good part of the whole.
-    let (text, model) = std::thread::scope(|scope| {
-        let text = scope.spawn(|| open_text(&files));
-        let model = alcazar_models::load(backend, files.config(), &files, shape);
-        (text.join(), model)
+    let (tokenizer, model) = std::thread::scope(|scope| {
+        let tokenizer = scope.spawn(|| Tokenizer::open(&files));
+        let model = open_weights(backend, &files, options);
+        (tokenizer.join(), model)
     });
-    let (tokenizer, template) = text.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-    let model = model.map_err(|source| LoadError::Model { source })?;
+    let tokenizer = tokenizer.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let tokenizer = Arc::new(tokenizer.map_err(|source| LoadError::Tokenizer { source })?);
+    let model = match model? {
+        Weights::Decoder(engine) => {
+            let template = ChatTemplate::open(&files, &tokenizer).map_err(|source| LoadError::Template { source })?;
+            LoadedModel::Decoder { engine, template: template.map(Box::new) }
+        }
+        Weights::Encoder(encoder) => LoadedModel::Encoder(encoder),
+    };
+    Ok(Loaded { facts: files.facts().clone(), tokenizer, model, device })
+}
+
+enum Weights {
+    Decoder(Box<Engine>),
+    Encoder(Box<dyn Encoder>),
+}
+
+fn open_weights(backend: CandleBackend, files: &ModelFiles, options: &LoadOptions) -> Result<Weights, LoadError> {
+    let failed = |source| LoadError::Model { source };
+    let config = match files.config() {
+        ModelConfig::Encoder(config) => {
+            return alcazar_models::load_encoder(backend, config, files).map(Weights::Encoder).map_err(failed);
+        }
+        ModelConfig::Decoder(config) => config,
+    };
+    let (shape, context_length) = plan_cache(files.facts(), options)?;
+    let model = alcazar_models::load(backend, config, files, shape).map_err(failed)?;
     let config = EngineConfig {
         max_sequences: options.max_sequences,
         max_queued: options.max_queued,
@@ -101,13 +129,7 @@ pub(crate) fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, LoadErr
         // The hasher's keys are random: unseeded requests shall differ between replicas and restarts.
         seed: RandomState::new().build_hasher().finish(),
     };
-    Ok(Loaded { facts, tokenizer, template, engine: Engine::new(model, config), device })
-}
-
-fn open_text(files: &alcazar_formats::ModelFiles) -> Result<(Arc<Tokenizer>, Option<ChatTemplate>), LoadError> {
-    let tokenizer = Tokenizer::open(files).map_err(|source| LoadError::Tokenizer { source })?;
-    let template = ChatTemplate::open(files, &tokenizer).map_err(|source| LoadError::Template { source })?;
-    Ok((Arc::new(tokenizer), template))
+    Ok(Weights::Decoder(Box::new(Engine::new(model, config))))
 }
 
 /// As much cache as pays: whole contexts for all sequences, within the memory. A context that was asked for must fit;
@@ -154,6 +176,7 @@ mod tests {
         Facts {
             format: Format::Gguf,
             architecture: "llama".to_owned(),
+            task: "text-generation".to_owned(),
             name: String::new(),
             parameter_count: 0,
             context_length: 1000,

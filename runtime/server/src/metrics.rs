@@ -124,6 +124,16 @@ impl Metrics {
         self.preemptions.inc_by(load.preemptions_total.saturating_sub(self.preemptions.get()));
     }
 
+    /// Requests that an encoder works on.
+    pub(crate) fn open_requests(&self, n: usize) {
+        self.running.set(gauge(n));
+    }
+
+    /// Tokens that an encoder has read.
+    pub(crate) fn computed(&self, n_tokens: usize) {
+        self.prompt_tokens.inc_by(n_tokens as u64);
+    }
+
     /// The cache's shape, once it is known.
     pub(crate) fn cache(&self, load: &Load) {
         let (size, count) = (load.block_tokens.to_string(), load.blocks_total.to_string());

@@ -17,8 +17,8 @@ use crate::{
     jobs::{self, InspectError, Outcome},
     language::ModelLanguage,
     limits::{self, Limits},
-    load::{self, LoadOptions},
-    serve::{self, Bundle, ServeError},
+    load::{self, LoadOptions, LoadedModel},
+    serve::{self, Bundle, EncoderBundle, Model, ServeError},
 };
 
 /// HTTP is light beside the model; these threads mostly sleep.
@@ -97,15 +97,21 @@ fn run_serve(runtime: &Runtime, args: Serve, started: Instant, limits: Limits, t
     }
 }
 
-fn open_model(path: &Path, options: &LoadOptions) -> Result<Bundle, ServeError> {
+fn open_model(path: &Path, options: &LoadOptions) -> Result<Model, ServeError> {
     let loaded = load::load(path, options)
         .map_err(|error| ServeError::Load { reason: error.reason(), message: error.to_string() })?;
-    Ok(Bundle {
-        vocabulary: u32::try_from(loaded.facts.vocabulary).unwrap_or(u32::MAX),
-        language: std::sync::Arc::new(ModelLanguage::new(loaded.tokenizer, loaded.template)),
-        engine: loaded.engine,
-        device: loaded.device,
-        layers: loaded.facts.layers,
+    let (facts, device) = (loaded.facts, loaded.device);
+    Ok(match loaded.model {
+        LoadedModel::Decoder { engine, template } => Model::Decoder(Box::new(Bundle {
+            vocabulary: u32::try_from(facts.vocabulary).unwrap_or(u32::MAX),
+            language: std::sync::Arc::new(ModelLanguage::new(loaded.tokenizer, template.map(|template| *template))),
+            engine: *engine,
+            device,
+            layers: facts.layers,
+        })),
+        LoadedModel::Encoder(encoder) => {
+            Model::Encoder(EncoderBundle { tokenizer: loaded.tokenizer, encoder, device, layers: facts.layers })
+        }
     })
 }
 

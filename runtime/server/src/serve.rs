@@ -17,9 +17,10 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use self::prepare::Worker;
 pub(crate) use self::{
     failure::ServeError,
-    prepare::{Bundle, Load},
+    prepare::{Bundle, EncoderBundle, Load, Model},
 };
 use crate::{
     api,
@@ -58,11 +59,11 @@ async fn run_until(
     let servers = Servers::start(&args, &app).await?;
     let outcome = until_stopped(&args, &app, load, stop, is_required).await;
     match outcome {
-        Ok(Some(engine)) => {
+        Ok(Some(worker)) => {
             drain(&app, Duration::from_secs(args.drain_seconds)).await;
             servers.stop().await;
             // The engine's step may still run; nobody waits for its answer any more.
-            tokio::task::spawn_blocking(move || engine.quit()).await.map_err(|source| ServeError::Task { source })
+            tokio::task::spawn_blocking(move || worker.quit()).await.map_err(|source| ServeError::Task { source })
         }
         Ok(None) => {
             servers.stop().await;
@@ -72,14 +73,14 @@ async fn run_until(
     }
 }
 
-/// Prepares and then watches, until the signal comes. Gives the engine's thread if there is one by then.
+/// Prepares and then watches, until the signal comes. Gives the model's thread if there is one by then.
 async fn until_stopped(
     args: &cli::Serve,
     app: &Arc<App>,
     load: Load,
     stop: impl Future<Output = ()>,
     is_required: bool,
-) -> Result<Option<crate::engine_thread::EngineThread>, ServeError> {
+) -> Result<Option<Worker>, ServeError> {
     let mut stop = std::pin::pin!(stop);
     let mut probe =
         (!args.isolation_target.is_empty()).then(|| Probe::new(args.isolation_target.clone(), Pace::default()));
@@ -106,26 +107,28 @@ async fn until_stopped(
         let app = Arc::clone(app);
         async move {
             let Some(served) = app.served() else { return };
-            if let Some((prefill, decode)) = benchmark::measure(served, prepared.vocabulary).await {
+            if let Some((prefill, decode)) = benchmark::measure(served).await {
                 tracing::info!(prefill, decode, "measured, in tokens per second");
                 app.measured(prefill, decode);
             }
         }
     });
     stop.await;
-    Ok(Some(prepared.engine))
+    Ok(Some(prepared))
 }
 
 /// Refuses what is new and waits for what runs.
 async fn drain(app: &App, patience: Duration) {
     app.drain();
-    let Some(served) = app.served() else { return };
+    let Some(gate) = app.gate() else { return };
     let deadline = tokio::time::Instant::now() + patience;
-    tracing::info!(in_flight = served.gate.in_flight(), seconds = patience.as_secs(), "draining");
-    while served.gate.in_flight() > 0 {
+    tracing::info!(in_flight = gate.in_flight(), seconds = patience.as_secs(), "draining");
+    while gate.in_flight() > 0 {
         if tokio::time::Instant::now() >= deadline {
-            tracing::warn!(in_flight = served.gate.in_flight(), "the drain took too long; what still runs is cut off");
-            served.engine.cancel_all();
+            tracing::warn!(in_flight = gate.in_flight(), "the drain took too long; what still runs is cut off");
+            if let Some(served) = app.served() {
+                served.engine.cancel_all();
+            }
             break;
         }
         tokio::time::sleep(DRAIN_LOOK).await;

@@ -3,6 +3,8 @@
 //! After a small letter comes the next one, and after `z` the end; after a capital the next one, around and around;
 //! after `?` the scores are not numbers; after a digit any digit, each as likely; after anything else comes `a`.
 
+pub(crate) mod encoders;
+
 use std::{
     collections::HashMap,
     path::Path,

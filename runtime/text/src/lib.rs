@@ -10,6 +10,7 @@ pub mod grammar;
 pub mod output;
 pub mod stop;
 pub mod template;
+pub mod texts;
 pub mod tokenizer;
 
 pub use detokenizer::Detokenizer;
@@ -17,4 +18,5 @@ pub use grammar::{Grammar, GrammarCompiler, GrammarError, GrammarState};
 pub use output::{Delta, Expected, OutputFormat, OutputParser, ToolFormat};
 pub use stop::{StopMatcher, StopStep};
 pub use template::{ChatTemplate, RenderInput, TemplateError};
+pub use texts::{EncodedText, Span};
 pub use tokenizer::{Special, Tokenizer, TokenizerError};

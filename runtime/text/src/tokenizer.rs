@@ -74,7 +74,7 @@ pub enum TokenizerError {
 }
 
 impl TokenizerError {
-    fn library(action: &'static str) -> impl Fn(tokenizers::Error) -> Self {
+    pub(crate) fn library(action: &'static str) -> impl Fn(tokenizers::Error) -> Self {
         move |error| Self::Library { action, message: error.to_string() }
     }
 }
@@ -93,6 +93,10 @@ impl Tokenizer {
         rules.stop_tokens.sort_unstable();
         rules.stop_tokens.dedup();
         Self { inner, literal: OnceLock::new(), pieces, rules }
+    }
+
+    pub(crate) const fn inner(&self) -> &Inner {
+        &self.inner
     }
 
     /// Tokens of a text; nothing is put before or after it.

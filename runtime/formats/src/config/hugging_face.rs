@@ -14,9 +14,10 @@ use super::{
 };
 use crate::{Error, error::excerpt};
 
-struct Keys<'a> {
-    file: &'a Path,
-    json: &'a Value,
+/// A `config.json`; keys are JSON pointers.
+pub(crate) struct Keys<'a> {
+    pub(crate) file: &'a Path,
+    pub(crate) json: &'a Value,
 }
 
 impl Source for Keys<'_> {

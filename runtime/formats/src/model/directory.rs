@@ -5,10 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use alcazar_core::{DecoderConfig, WeightType};
+use alcazar_core::{Head, WeightType};
 use serde_json::Value;
 
-use super::{About, ModelFiles, TextFiles, TextSource, facts};
+use super::{
+    About, ModelConfig, ModelFiles, TextFiles, TextSource, facts,
+    sentence::{self, Sentence},
+};
 use crate::{
     Error, Facts, Format,
     checkpoint::{self, Element, convert, read_index, shard_paths},
@@ -19,7 +22,7 @@ use crate::{
     safetensors,
 };
 
-const CONFIG_LIMIT: u64 = 4 << 20;
+pub(super) const CONFIG_LIMIT: u64 = 4 << 20;
 const TOKENIZER_LIMIT: u64 = 128 << 20;
 const FILE_LIMIT: usize = 10_000;
 
@@ -68,7 +71,6 @@ pub(super) fn find(path: &Path) -> Result<Found, Error> {
 pub(super) fn facts_of(path: &Path, found: &checkpoint::Found) -> Result<Facts, Error> {
     let config_path = path.join("config.json");
     let json = read_json(&config_path, CONFIG_LIMIT)?.unwrap_or(Value::Null);
-    let config = config::hugging_face::decoder_config(&json, &config_path)?;
     let checkpoint = found.open(path)?;
     let mut tensors = Tensors::new();
     for tensor in checkpoint.tensors() {
@@ -77,7 +79,8 @@ pub(super) fn facts_of(path: &Path, found: &checkpoint::Found) -> Result<Facts, 
             tensors.insert(tensor.name.clone(), (0, TensorEntry { weight_type, shape, offset: 0, n_bytes }));
         }
     }
-    check_embedding(&config, &tensors, &config_path)?;
+    let sentence = if config::encoder::is_encoder(&json) { sentence::read(path)? } else { None };
+    let config = model_config(&json, &config_path, sentence, &tensors)?;
     let about = about(found.format, &read_text(path, json)?);
     let mut facts = facts(about, &config, &tensors, checkpoint.size_bytes());
     let how = "alcazar-runtime fetch converts it once to safetensors, which are served";
@@ -95,12 +98,34 @@ const fn weight_type(element: Element) -> Option<WeightType> {
     }
 }
 
+/// The dimensions, which the table of tokens must have.
+fn model_config(
+    json: &Value,
+    file: &Path,
+    sentence: Option<Sentence>,
+    tensors: &Tensors,
+) -> Result<ModelConfig, Error> {
+    if config::encoder::is_encoder(json) {
+        let head = sentence.map(|sentence| Head::Embedding(sentence.embedding));
+        let config = config::encoder::encoder_config(&config::hugging_face::Keys { file, json }, head)?;
+        check_table(&ENCODER_TABLES, [config.vocabulary, config.embedding], tensors, file)?;
+        return Ok(ModelConfig::Encoder(Box::new(config)));
+    }
+    let config = config::hugging_face::decoder_config(json, file)?;
+    let width = config.input.width.unwrap_or(config.hidden);
+    check_table(&DECODER_TABLES, [config.vocabulary, width], tensors, file)?;
+    Ok(ModelConfig::Decoder(Box::new(config)))
+}
+
 pub(super) fn open(path: &Path, found: &[PathBuf]) -> Result<ModelFiles, Error> {
     let config_path = path.join("config.json");
     let json = read_json(&config_path, CONFIG_LIMIT)?.unwrap_or(Value::Null);
-    let config = config::hugging_face::decoder_config(&json, &config_path)?;
-    let (files, tensors) = open_shards(path, found)?;
-    check_embedding(&config, &tensors, &config_path)?;
+    let (mut files, mut tensors) = open_shards(path, found)?;
+    let sentence = if config::encoder::is_encoder(&json) { sentence::read(path)? } else { None };
+    for (prefix, shard) in sentence.iter().flat_map(|sentence| &sentence.weights) {
+        add_shard(shard, prefix, &mut files, &mut tensors)?;
+    }
+    let config = model_config(&json, &config_path, sentence, &tensors)?;
     let text = read_text(path, json)?;
     let about = about(Format::Safetensors, &text);
     let size = files.iter().map(SourceFile::length).sum();
@@ -133,34 +158,42 @@ fn open_shards(path: &Path, found: &[PathBuf]) -> Result<(Vec<SourceFile>, Tenso
     };
     let (mut files, mut tensors) = (Vec::new(), Tensors::new());
     for shard in paths {
-        let file = SourceFile::open(&shard)?;
-        for (name, tensor) in safetensors::read_header(&file)? {
-            let shown = excerpt(&name);
-            if tensors.insert(name, (files.len(), tensor)).is_some() {
-                return Err(Error::malformed(&shard, 8, format!("tensor {shown} of another file"), "each tensor once"));
-            }
-        }
-        files.push(file);
+        add_shard(&shard, "", &mut files, &mut tensors)?;
     }
     Ok((files, tensors))
 }
 
-/// What the table of embeddings is called in the families' files, whatever comes before.
-const EMBEDDINGS: [&str; 4] = ["embed_tokens.weight", "wte.weight", "word_embeddings.weight", "embed_in.weight"];
+/// The tensors of one file, their names below `prefix`.
+fn add_shard(shard: &Path, prefix: &str, files: &mut Vec<SourceFile>, tensors: &mut Tensors) -> Result<(), Error> {
+    let file = SourceFile::open(shard)?;
+    for (name, tensor) in safetensors::read_header(&file)? {
+        let shown = excerpt(&name);
+        if tensors.insert(format!("{prefix}{name}"), (files.len(), tensor)).is_some() {
+            return Err(Error::malformed(shard, 8, format!("tensor {shown} of another file"), "each tensor once"));
+        }
+    }
+    files.push(file);
+    Ok(())
+}
 
-fn check_embedding(config: &DecoderConfig, tensors: &Tensors, file: &Path) -> Result<(), Error> {
-    let is_embedding = |name: &str| {
-        EMBEDDINGS.iter().any(|end| name.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+/// What the table of tokens is called in the families' files, whatever comes before.
+const DECODER_TABLES: [&str; 4] = ["embed_tokens.weight", "wte.weight", "word_embeddings.weight", "embed_in.weight"];
+const ENCODER_TABLES: [&str; 2] = ["word_embeddings.weight", "tok_embeddings.weight"];
+
+fn check_table(names: &[&str], expected: [usize; 2], tensors: &Tensors, file: &Path) -> Result<(), Error> {
+    let is_table = |name: &str| {
+        names.iter().any(|end| name.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
     };
-    let found = tensors.iter().find(|(name, _)| is_embedding(name));
-    let expected = [config.vocabulary, config.input.width.unwrap_or(config.hidden)];
-    match found {
+    match tensors.iter().find(|(name, _)| is_table(name)) {
         Some((_, (_, tensor))) if tensor.shape == expected => Ok(()),
         Some((name, (_, tensor))) => {
             let found = format!("{} of shape {:?}", excerpt(name), tensor.shape);
             Err(Error::malformed(file, 0, found, format!("{expected:?}, as config.json has it")))
         }
-        None => Err(Error::malformed(file, 0, "no table of embeddings", format!("one of {}", EMBEDDINGS.join(", ")))),
+        None => {
+            let found = format!("a config.json of a model without {}", names.join(" or "));
+            Err(Error::malformed(file, 0, found, "weights of the architecture that config.json names"))
+        }
     }
 }
 
@@ -189,7 +222,7 @@ fn read_text(path: &Path, config: Value) -> Result<TextFiles, Error> {
     })
 }
 
-fn read_json(path: &Path, limit: u64) -> Result<Option<Value>, Error> {
+pub(super) fn read_json(path: &Path, limit: u64) -> Result<Option<Value>, Error> {
     let Some(bytes) = read_small(path, limit)? else { return Ok(None) };
     serde_json::from_slice(&bytes)
         .map(Some)

@@ -84,7 +84,7 @@ fn a_gguf_file_and_a_directory_with_one_are_the_same() {
 }
 
 fn rope(files: &ModelFiles) -> RopeConfig {
-    match &files.config().position {
+    match &files.config().decoder().unwrap().position {
         Position::Rotary { global, .. } => global.clone(),
         other => panic!("{other:?}"),
     }
@@ -109,7 +109,7 @@ fn a_sliding_window_is_kept_and_bounds_no_context() {
     config["model_type"] = json!("mistral");
     config["sliding_window"] = json!(16);
     let files = open(hugging_face_dir(&config).path()).unwrap();
-    assert_eq!((files.config().layers[0].window, files.config().context_length), (Some(16), 64));
+    assert_eq!((files.config().decoder().unwrap().layers[0].window, files.config().decoder().unwrap().context_length), (Some(16), 64));
 }
 
 #[test]
@@ -177,7 +177,8 @@ fn absurd_dimensions_and_other_architectures_are_refused() {
 #[test]
 fn malformed_hugging_face_dimensions_are_refused() {
     for (key, value, expected) in [
-        ("model_type", json!("bert"), "model_type"),
+        ("model_type", json!("t5"), "model_type"),
+        ("model_type", json!("bert"), "word_embeddings"),
         ("num_hidden_layers", json!(1u64 << 40), "/num_hidden_layers"),
         ("num_key_value_heads", json!(3), "3 key-value heads"),
         ("head_dim", json!(7), "7 rotated elements"),

@@ -42,7 +42,7 @@ impl Fixture {
     fn open(&self, file: &str, backend: CandleBackend) -> Box<dyn Model> {
         let path = if file.is_empty() { self.folder.clone() } else { self.folder.join(file) };
         let files = alcazar_formats::open(&path).unwrap();
-        let mut config = files.config().clone();
+        let mut config = files.config().decoder().unwrap().clone();
         config.context_length = self.served;
         load(backend, &config, &files, CACHE).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }

@@ -9,7 +9,12 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::{app::Unready, engine_thread::SubmitError, language::LanguageError};
+use crate::{
+    app::{NotServed, Unready},
+    encoder_thread::EncodeError,
+    engine_thread::SubmitError,
+    language::LanguageError,
+};
 
 /// `{"error": {"message", "type", "param", "code"}}` and its status.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,6 +129,16 @@ impl ApiError {
         }
     }
 
+    /// A text has more tokens than the model reads.
+    pub(crate) fn text_too_long(place: impl Into<String>, found: usize, most: usize) -> Self {
+        let message = format!("has {found} tokens and the model reads {most}; shorten it, or set 'truncate' to true");
+        Self::field(place, "context_length_exceeded", message)
+    }
+
+    pub(crate) fn wrong_task(message: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "unsupported_task", message)
+    }
+
     pub(crate) fn language(error: &LanguageError, prompt: &'static str) -> Self {
         let code = match error {
             LanguageError::NoTemplate => "no_chat_template",
@@ -177,6 +192,35 @@ impl From<Unready> for ApiError {
         };
         let retry_after_seconds = Some(unready.retry_after_seconds);
         Self { retry_after_seconds, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, unready.message) }
+    }
+}
+
+impl From<NotServed> for ApiError {
+    fn from(not_served: NotServed) -> Self {
+        match not_served {
+            NotServed::Unready(unready) => unready.into(),
+            NotServed::OfTask(task) => {
+                let routes = match task {
+                    "text-generation" => "/v1/chat/completions and /v1/completions",
+                    "sentence-similarity" => "/v1/embeddings and /v1/rerank",
+                    "text-classification" => "/v1/classify and, with a single label, /v1/rerank",
+                    "token-classification" => "/v1/classify",
+                    "fill-mask" => "/v1/fill-mask",
+                    _ => "/v1/question-answering",
+                };
+                let message = format!("this model is one for {task}, which this route does not do; use {routes}");
+                Self::new(StatusCode::BAD_REQUEST, "unsupported_task", message)
+            }
+        }
+    }
+}
+
+impl From<EncodeError> for ApiError {
+    fn from(error: EncodeError) -> Self {
+        match error {
+            EncodeError::Failed => Self::failed(),
+            EncodeError::Gone => Self::from(Unready::draining()),
+        }
     }
 }
 

@@ -26,6 +26,6 @@ fn model(app: &App) -> Value {
         "object": "model",
         "created": app.created,
         "owned_by": "alcazar",
-        "max_model_len": app.served().map(|served| served.context_length),
+        "max_model_len": app.context_length(),
     })
 }

@@ -19,6 +19,21 @@ pub(crate) struct Unready {
     pub retry_after_seconds: u32,
 }
 
+/// Why a request of one sort cannot be served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NotServed {
+    /// None can, for now.
+    Unready(Unready),
+    /// The model is for something else.
+    OfTask(&'static str),
+}
+
+impl From<Unready> for NotServed {
+    fn from(unready: Unready) -> Self {
+        Self::Unready(unready)
+    }
+}
+
 impl Unready {
     pub(crate) fn loading(message: &str) -> Self {
         Self { reason: "Loading", message: message.to_owned(), retry_after_seconds: 2 }

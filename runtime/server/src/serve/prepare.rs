@@ -2,13 +2,17 @@
 
 use std::{path::Path, path::PathBuf, sync::Arc};
 
+use alcazar_contract::status::ServeStatus;
+use alcazar_core::Encoder;
 use alcazar_engine::{Engine, Gate};
 use alcazar_store::{FetchError, Progress, digest_of, manifest::parse_digest};
+use alcazar_text::Tokenizer;
 
 use super::ServeError;
 use crate::{
-    app::{App, Served, Unready},
+    app::{App, Served, ServedEncoder, Unready},
     benchmark, cli,
+    encoder_thread::EncoderThread,
     engine_thread::EngineThread,
     language::Language,
 };
@@ -17,9 +21,15 @@ use crate::{
 const QUEUED_CONTEXTS: usize = 16;
 
 /// Opens the model at a path. Blocking; runs on a thread of its own.
-pub(crate) type Load = Box<dyn FnOnce(PathBuf) -> Result<Bundle, ServeError> + Send>;
+pub(crate) type Load = Box<dyn FnOnce(PathBuf) -> Result<Model, ServeError> + Send>;
 
 /// A model as the server needs it.
+pub(crate) enum Model {
+    Decoder(Box<Bundle>),
+    Encoder(EncoderBundle),
+}
+
+/// A model that goes on from texts.
 pub(crate) struct Bundle {
     pub language: Arc<dyn Language>,
     pub engine: Engine,
@@ -29,34 +39,77 @@ pub(crate) struct Bundle {
     pub vocabulary: u32,
 }
 
-/// What serves now.
-pub(super) struct Prepared {
-    pub engine: EngineThread,
-    pub vocabulary: u32,
+/// A model that judges texts, or makes vectors of them.
+pub(crate) struct EncoderBundle {
+    pub tokenizer: Arc<Tokenizer>,
+    pub encoder: Box<dyn Encoder>,
+    /// `CPU`, or the name of the GPU.
+    pub device: String,
+    pub layers: u32,
+}
+
+/// The thread that serves now.
+pub(super) enum Worker {
+    Engine(EngineThread),
+    Encoder(EncoderThread),
+}
+
+impl Worker {
+    /// Ends the thread and waits for it. Blocking.
+    pub(super) fn quit(self) {
+        match self {
+            Self::Engine(thread) => thread.quit(),
+            Self::Encoder(thread) => thread.quit(),
+        }
+    }
 }
 
 /// Verifies, loads, runs once, and opens the API.
-pub(super) async fn prepare(args: &cli::Serve, app: &App, load: Load) -> Result<Prepared, ServeError> {
+pub(super) async fn prepare(args: &cli::Serve, app: &App, load: Load) -> Result<Worker, ServeError> {
     let digest = verify(args, app).await?;
     app.starting(Unready::loading("the model is being loaded"));
     let path = args.model.clone();
-    let bundle = tokio::task::spawn_blocking(move || load(path)).await??;
+    match tokio::task::spawn_blocking(move || load(path)).await?? {
+        Model::Decoder(bundle) => decoder(args, app, *bundle, digest).await,
+        Model::Encoder(bundle) => encoder(args, app, bundle, digest).await,
+    }
+}
+
+async fn decoder(args: &cli::Serve, app: &App, bundle: Bundle, digest: String) -> Result<Worker, ServeError> {
     let Bundle { language, engine, device, layers, vocabulary } = bundle;
     app.metrics.cache(&engine.load());
     let context_length = engine.context_length();
     let thread =
         EngineThread::start(engine, Arc::clone(&app.metrics)).map_err(|source| ServeError::Thread { source })?;
     benchmark::warm_up(&thread.handle()).await.map_err(|source| ServeError::WarmUp { source })?;
-    let max_requests = args.max_sequences.get().saturating_add(args.max_queued);
-    let gate = Gate::new(max_requests, context_length.saturating_mul(QUEUED_CONTEXTS.max(args.max_sequences.get())));
+    let gate = gate(args, context_length);
     let served = Served { language, engine: thread.handle(), gate, context_length, vocabulary: vocabulary as usize };
-    app.serve(served, |status| {
-        status.digest = digest;
-        status.layers_offloaded = if device == "CPU" { 0 } else { layers };
-        status.layers_total = layers;
-        status.device = device;
-    });
-    Ok(Prepared { engine: thread, vocabulary })
+    app.serve(served, |status| tell(status, digest, device, layers));
+    Ok(Worker::Engine(thread))
+}
+
+async fn encoder(args: &cli::Serve, app: &App, bundle: EncoderBundle, digest: String) -> Result<Worker, ServeError> {
+    let EncoderBundle { tokenizer, encoder, device, layers } = bundle;
+    let config = encoder.config().clone();
+    let thread =
+        EncoderThread::start(encoder, Arc::clone(&app.metrics)).map_err(|source| ServeError::Thread { source })?;
+    benchmark::warm_up_encoder(&thread.handle(), &config).await.map_err(|source| ServeError::WarmUp { source })?;
+    let gate = gate(args, config.max_tokens());
+    let served = ServedEncoder { tokenizer, encoder: thread.handle(), config, gate };
+    app.serve_encoder(served, |status| tell(status, digest, device, layers));
+    Ok(Worker::Encoder(thread))
+}
+
+fn gate(args: &cli::Serve, context_length: usize) -> Gate {
+    let max_requests = args.max_sequences.get().saturating_add(args.max_queued);
+    Gate::new(max_requests, context_length.saturating_mul(QUEUED_CONTEXTS.max(args.max_sequences.get())))
+}
+
+fn tell(status: &mut ServeStatus, digest: String, device: String, layers: u32) {
+    status.digest = digest;
+    status.layers_offloaded = if device == "CPU" { 0 } else { layers };
+    status.layers_total = layers;
+    status.device = device;
 }
 
 /// Hashes the files before any of them is opened as a model. Empty when no digest is asked for.

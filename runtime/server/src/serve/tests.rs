@@ -47,13 +47,13 @@ fn args(line: &str, api: SocketAddr, probe: SocketAddr) -> cli::Serve {
 
 fn bytes(setup: Setup) -> Load {
     Box::new(move |_| {
-        Ok(Bundle {
+        Ok(Model::Decoder(Box::new(Bundle {
             language: Arc::new(ByteLanguage),
             engine: setup.engine(&Arc::<AtomicUsize>::default()),
             device: "CPU".to_owned(),
             layers: 1,
             vocabulary: 257,
-        })
+        })))
     })
 }
 

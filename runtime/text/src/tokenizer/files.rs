@@ -16,10 +16,13 @@ pub(super) fn build(files: &TextFiles, file: &str) -> Result<Tokenizer, Tokenize
     inner.with_truncation(None).map_err(TokenizerError::library("switch truncation off"))?;
     let json: Value = serde_json::from_slice(&files.tokenizer).unwrap_or_default();
     let decoder = &json["decoder"];
-    let spelling = spelling(decoder).ok_or_else(|| TokenizerError::Build {
-        file: file.to_owned(),
-        found: format!("decoder {}", decoder["type"]),
-        expected: "one for bytes (ByteLevel) or for SentencePiece (Metaspace, ByteFallback)".to_owned(),
+    let is_word_piece = json["model"]["type"] == "WordPiece";
+    let spelling = is_word_piece.then_some(Spelling::WordPiece).or_else(|| spelling(decoder)).ok_or_else(|| {
+        TokenizerError::Build {
+            file: file.to_owned(),
+            found: format!("decoder {}", decoder["type"]),
+            expected: "one for bytes (ByteLevel) or for SentencePiece (Metaspace, ByteFallback)".to_owned(),
+        }
     })?;
     let pieces = pieces(&inner, spelling);
     let rules = rules(files, &inner, decoder)?;
@@ -85,6 +88,7 @@ fn rules(files: &TextFiles, inner: &Inner, decoder: &Value) -> Result<Rules, Tok
         // transformers tokenizes a rendered chat as it stands.
         chat_needs_bos: false,
         leading_space: decoder["type"] == "Metaspace"
+            || decoder["type"] == "WordPiece"
             || decoder["decoders"].as_array().is_some_and(|steps| steps.iter().any(strips_space)),
     })
 }

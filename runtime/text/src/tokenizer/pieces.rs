@@ -9,6 +9,8 @@ pub(super) enum Spelling {
     ByteLevel,
     /// `▁` is a space, `<0x0A>` a byte (SentencePiece).
     SentencePiece,
+    /// A word begins as it is, and goes on with `##` (BERT).
+    WordPiece,
 }
 
 /// Bytes of all tokens, one after the other.
@@ -71,6 +73,10 @@ fn spell(spelling: Spelling, text: &str, bytes: &mut Vec<u8>) {
             Some(byte) => bytes.push(byte),
             None => bytes.extend(text.replace('▁', " ").as_bytes()),
         },
+        Spelling::WordPiece => match text.strip_prefix("##") {
+            Some(rest) => bytes.extend(rest.as_bytes()),
+            None => bytes.extend(format!(" {text}").as_bytes()),
+        },
     }
 }
 
@@ -113,5 +119,11 @@ mod tests {
         assert_eq!(pieces.bytes(TokenId(2)), [0xc3]);
         assert_eq!(pieces.bytes(TokenId(3)), b"<b>");
         assert_eq!(pieces.bytes(TokenId(4)), b"");
+    }
+
+    #[test]
+    fn words_of_bert_begin_with_a_space() {
+        let pieces = Pieces::new(Spelling::WordPiece, [Piece::Spelled("hous"), Piece::Spelled("##es")].into_iter());
+        assert_eq!((pieces.bytes(TokenId(0)), pieces.bytes(TokenId(1))), (b" hous".as_slice(), b"es".as_slice()));
     }
 }

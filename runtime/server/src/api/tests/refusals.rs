@@ -191,7 +191,7 @@ async fn unknown_models_routes_and_methods_are_told() {
     check(&test, CHAT, body, (404, "model_not_found", Some("model"))).await;
     check(&test, CHAT, json!({"messages": []}), (400, "missing_required_parameter", Some("model"))).await;
     check(&test, CHAT, json!({"model": 5}), (400, "invalid_type", Some("model"))).await;
-    check(&test, "/v1/embeddings", json!({}), (404, "not_found", None)).await;
+    check(&test, "/v1/images/generations", json!({}), (404, "not_found", None)).await;
     check(&test, "/v1/models", json!({}), (405, "method_not_allowed", None)).await;
     assert_eq!(send(&test, "GET", CHAT, "").await.status, 405);
 }

@@ -1,0 +1,135 @@
+//! What sentence-transformers leaves beside a model: how its rows become one vector.
+
+use std::path::{Path, PathBuf};
+
+use alcazar_core::{
+    Activation,
+    encoder::{Pooling, SentenceEmbedding, Stage},
+};
+use serde_json::Value;
+
+use super::directory::{CONFIG_LIMIT, read_json};
+use crate::{Error, error::excerpt};
+
+const MODULES: &str = "modules.json";
+/// More modules than any published model has.
+const MAX_MODULES: usize = 16;
+const MAX_WIDTH: u64 = 1 << 20;
+
+/// The steps, and the weight files of those that have weights, by the prefix of their tensors' names.
+pub(super) struct Sentence {
+    pub(super) embedding: SentenceEmbedding,
+    pub(super) weights: Vec<(String, PathBuf)>,
+}
+
+/// Reads `modules.json`; `None` when there is none.
+pub(super) fn read(path: &Path) -> Result<Option<Sentence>, Error> {
+    let file = path.join(MODULES);
+    let Some(modules) = read_json(&file, CONFIG_LIMIT)? else { return Ok(None) };
+    let modules = modules
+        .as_array()
+        .filter(|modules| modules.len() <= MAX_MODULES)
+        .ok_or_else(|| Error::malformed(&file, 0, "no list of modules", format!("a list of at most {MAX_MODULES}")))?;
+    let mut reader = Reader { path, file: &file, pooling: None, stages: Vec::new(), weights: Vec::new() };
+    for module in modules {
+        reader.module(module)?;
+    }
+    let Some(pooling) = reader.pooling else {
+        return Err(Error::malformed(&file, 0, "no Pooling module", "one, which makes one vector of a text"));
+    };
+    let embedding = SentenceEmbedding { pooling, stages: reader.stages, max_tokens: max_tokens(path)? };
+    Ok(Some(Sentence { embedding, weights: reader.weights }))
+}
+
+fn max_tokens(path: &Path) -> Result<Option<usize>, Error> {
+    let settings = read_json(&path.join("sentence_bert_config.json"), CONFIG_LIMIT)?.unwrap_or(Value::Null);
+    let most = settings.get("max_seq_length").and_then(Value::as_u64).filter(|most| *most > 0);
+    Ok(most.and_then(|most| usize::try_from(most).ok()))
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    file: &'a Path,
+    pooling: Option<Pooling>,
+    stages: Vec<Stage>,
+    weights: Vec<(String, PathBuf)>,
+}
+
+impl Reader<'_> {
+    fn module(&mut self, module: &Value) -> Result<(), Error> {
+        let text = |key: &str| module.get(key).and_then(Value::as_str).unwrap_or_default();
+        let (kind, folder) = (text("type"), text("path"));
+        // A name with a separator could leave the directory.
+        if folder.contains(['/', '\\']) || folder.starts_with('.') {
+            return Err(Error::malformed(self.file, 0, format!("path {}", excerpt(folder)), "a plain name"));
+        }
+        match kind.rsplit('.').next().unwrap_or_default() {
+            "Transformer" | "Dropout" => Ok(()),
+            "Normalize" => {
+                self.stages.push(Stage::Normalize);
+                Ok(())
+            }
+            "Pooling" if self.pooling.is_none() => {
+                self.pooling = Some(pooling(&self.path.join(folder).join("config.json"))?);
+                Ok(())
+            }
+            "Dense" => self.dense(folder),
+            _ => {
+                let found = format!("module {}", excerpt(kind));
+                Err(Error::unsupported(self.file, found, "Transformer, one Pooling, Dense, Normalize"))
+            }
+        }
+    }
+
+    fn dense(&mut self, folder: &str) -> Result<(), Error> {
+        let file = self.path.join(folder).join("config.json");
+        let settings = read_json(&file, CONFIG_LIMIT)?.unwrap_or(Value::Null);
+        let width = |key: &str| {
+            let found = settings.get(key).and_then(Value::as_u64).filter(|width| (1..=MAX_WIDTH).contains(width));
+            let width = found.and_then(|width| usize::try_from(width).ok());
+            width.ok_or_else(|| Error::malformed(&file, 0, format!("no sound {key}"), format!("1 to {MAX_WIDTH}")))
+        };
+        let class = settings.get("activation_function").and_then(Value::as_str).unwrap_or("Tanh");
+        let activation = match class.rsplit('.').next().unwrap_or_default() {
+            "Identity" => None,
+            "Tanh" => Some(Activation::Tanh),
+            "ReLU" => Some(Activation::Relu),
+            "GELU" => Some(Activation::GeluErf),
+            "SiLU" => Some(Activation::Silu),
+            other => {
+                let found = format!("activation_function {}", excerpt(other));
+                return Err(Error::unsupported(&file, found, "Identity, Tanh, ReLU, GELU, SiLU"));
+            }
+        };
+        let name = format!("{folder}.linear");
+        self.stages.push(Stage::Dense { name, n_in: width("in_features")?, n_out: width("out_features")?, activation });
+        self.weights.push((format!("{folder}."), self.path.join(folder).join("model.safetensors")));
+        Ok(())
+    }
+}
+
+fn pooling(file: &Path) -> Result<Pooling, Error> {
+    let settings = read_json(file, CONFIG_LIMIT)?.unwrap_or(Value::Null);
+    let is_on = |kind: &str| settings.get(format!("pooling_mode_{kind}")).and_then(Value::as_bool).unwrap_or(false);
+    // One word, or a switch for each way.
+    let named = settings.get("pooling_mode").and_then(Value::as_str);
+    let ways = [
+        ("cls", "cls_token", Pooling::First),
+        ("mean", "mean_tokens", Pooling::Mean),
+        ("max", "max_tokens", Pooling::Max),
+        ("mean_sqrt_len_tokens", "mean_sqrt_len_tokens", Pooling::MeanSqrtLength),
+        ("lasttoken", "lasttoken", Pooling::Last),
+    ];
+    let chosen: Vec<Pooling> = ways
+        .iter()
+        .filter(|(word, switch, _)| named.map_or_else(|| is_on(switch), |named| named == *word))
+        .map(|(_, _, pooling)| *pooling)
+        .collect();
+    match chosen.as_slice() {
+        [one] if !is_on("weightedmean_tokens") => Ok(*one),
+        _ => {
+            let found = format!("{} ways of pooling that are known", chosen.len());
+            Err(Error::unsupported(file, found, "exactly one of cls, mean, max, mean_sqrt_len, lasttoken"))
+        }
+    }
+}

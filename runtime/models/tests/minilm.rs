@@ -1,0 +1,57 @@
+//! all-MiniLM-L6-v2 against sentence-transformers (tests/reference/minilm.py): 500 sentences, packed as they are served.
+//! `make test-model` fetches the files and runs it.
+
+use std::path::Path;
+
+use alcazar_backend_candle::CandleBackend;
+use alcazar_core::PackedBatch;
+use alcazar_text::Tokenizer;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use half::f16;
+use serde_json::Value;
+
+const PACK: usize = 16;
+
+fn reference() -> (Vec<String>, Vec<Vec<f32>>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/minilm.json");
+    let json: Value = serde_json::from_slice(&std::fs::read(path).expect("the reference should be there"))
+        .expect("it should be JSON");
+    let sentences = serde_json::from_value(json["sentences"].clone()).expect("it should have sentences");
+    let bytes = BASE64_STANDARD.decode(json["f16"].as_str().unwrap_or_default()).expect("it should have vectors");
+    let width = usize::try_from(json["width"].as_u64().unwrap_or_default()).expect("it should have a width");
+    let values: Vec<f32> = bytes.as_chunks::<2>().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect();
+    (sentences, values.chunks(width).map(<[f32]>::to_vec).collect())
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+#[test]
+fn every_sentence_has_the_vector_of_the_reference() {
+    let path = std::env::var_os("ALCAZAR_MINILM")
+        .expect("ALCAZAR_MINILM should name the model's directory: `make test-model` fetches it and says so");
+    let files = alcazar_formats::open(Path::new(&path)).expect("the model should open");
+    let config = files.config().encoder().expect("it is an encoder");
+    let tokenizer = Tokenizer::open(&files).expect("the tokenizer should open");
+    let mut encoder =
+        alcazar_models::load_encoder(CandleBackend::cpu(), config, &files).expect("the model should load");
+    let (sentences, expected) = reference();
+    assert_eq!((sentences.len(), expected.len(), config.max_tokens()), (500, 500, 256));
+    let mut worst = 1f32;
+    for (sentences, expected) in sentences.chunks(PACK).zip(expected.chunks(PACK)) {
+        let mut batch = PackedBatch::default();
+        for sentence in sentences {
+            let text = tokenizer.encode_text(sentence, None, Some(config.max_tokens())).expect("it should tokenize");
+            batch.push(&text.tokens, &text.types, &[]);
+        }
+        let found = encoder.forward(&batch).expect("it should run");
+        for ((sentence, found), expected) in sentences.iter().zip(&found).zip(expected) {
+            let cosine = cosine(found, expected);
+            assert!(cosine >= 0.9999, "{cosine}: {sentence}");
+            worst = worst.min(cosine);
+        }
+    }
+    println!("smallest cosine: {worst}");
+}
