@@ -8,7 +8,7 @@ use std::{
 
 use alcazar_backend_candle::CandleBackend;
 pub(crate) use alcazar_backend_candle::set_threads;
-use alcazar_core::{BackendError, CacheShape};
+use alcazar_core::{BackendError, CacheShape, DecoderConfig};
 use alcazar_engine::{Engine, EngineConfig};
 use alcazar_formats::{Class, Facts};
 use alcazar_text::{ChatTemplate, TemplateError, Tokenizer, TokenizerError};
@@ -87,7 +87,9 @@ pub(crate) fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, LoadErr
     // The tokenizer is built while the weights are read: both take a good part of the whole.
     let (text, model) = std::thread::scope(|scope| {
         let text = scope.spawn(|| open_text(&files));
-        let model = alcazar_models::load(backend, files.config(), &files, shape);
+        // What depends on the length follows the context that is served.
+        let config = DecoderConfig { context_length, ..files.config().clone() };
+        let model = alcazar_models::load(backend, &config, &files, shape);
         (text.join(), model)
     });
     let (tokenizer, template) = text.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
