@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod decoder;
+mod mxfp4;
 mod names;
 mod weights;
 
