@@ -9,6 +9,7 @@ import sys
 
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 
 import families_gguf
 from output import ROOT, settle
@@ -65,6 +66,25 @@ FAMILIES = {
     "gpt-oss": ("GptOss", {**LLAMA, "head_dim": 16, "intermediate_size": 32, "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 6,
                 "layer_types": ["sliding_attention", "full_attention", "sliding_attention"], "rope_parameters": {**YARN, "truncate": False}}),
 }
+# The same with experts in MXFP4, as gpt-oss was published.
+FAMILIES["gpt-oss-mxfp4"] = FAMILIES["gpt-oss"]
+CODES = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6])
+
+
+def to_mxfp4(model):
+    """Experts with numbers that MXFP4 holds; answers the tensors to be saved instead of them."""
+    generator = torch.Generator().manual_seed(4)
+    tensors = {}
+    for name, tensor in model.state_dict().items():
+        if name.endswith(("experts.gate_up_proj", "experts.down_proj")):
+            n_experts, n_in, n_out = tensor.shape
+            codes = torch.randint(0, 16, (n_experts, n_out, n_in // 32, 32), generator=generator, dtype=torch.uint8)
+            scales = torch.randint(123, 126, (n_experts, n_out, n_in // 32), generator=generator, dtype=torch.uint8)
+            numbers = CODES[codes.long()] * torch.exp2(scales.float() - 127)[..., None]
+            tensor.copy_(numbers.reshape(n_experts, n_out, n_in).transpose(1, 2))
+            tensors[name + "_blocks"] = codes[..., 0::2] | codes[..., 1::2] << 4
+            tensors[name + "_scales"] = scales
+    return tensors
 
 
 def randomise(model, seed):
@@ -91,9 +111,11 @@ def randomise(model, seed):
 
 
 @torch.no_grad()
-def answer(model, seed, n_greedy):
+def answer(model, seed, n_greedy, is_mxfp4):
     """What to compare with, the smallest lead of a likeliest token over the next, and how many different tokens there are."""
     randomise(model, seed)
+    if is_mxfp4:
+        to_mxfp4(model)
     tokens = torch.randint(1, 128, (PROMPT,), generator=torch.Generator().manual_seed(7)).tolist()
     scores = model(torch.tensor([tokens])).logits[0]
     sequence, lead = list(tokens), 1.0
@@ -117,7 +139,7 @@ def make(name):
     # Many random models repeat one token for ever, or have two that are all but equal: neither says much.
     for seed in range(200):
         n_greedy = 0 if "dynamic" in name else GREEDY
-        expected, lead, n_different = answer(model, seed, n_greedy)
+        expected, lead, n_different = answer(model, seed, n_greedy, "mxfp4" in name)
         if n_greedy == 0 or lead > 0.004 and n_different >= 8:
             break
     expected["served"] = SERVED.get(name, 128)
@@ -128,7 +150,14 @@ def make(name):
 def write(name, model, expected, folder):
     folder.mkdir(parents=True, exist_ok=True)
     model.config.architectures = [type(model).__name__]
+    packed = to_mxfp4(model) if "mxfp4" in name else {}
     model.half().save_pretrained(folder)
+    if packed:
+        tensors = load_file(folder / "model.safetensors")
+        kept = {key: tensor for key, tensor in tensors.items() if key + "_blocks" not in packed}
+        save_file(kept | packed, folder / "model.safetensors", metadata={"format": "pt"})
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, "quantization_config": {"quant_method": "mxfp4"}}, indent=2, sort_keys=True) + "\n")
     (folder / "generation_config.json").unlink(missing_ok=True)
     (folder / "tokenizer.json").write_text("{}")
     rounded = {key: [round(x, 6) for x in row] for key, row in expected["rows"].items()}

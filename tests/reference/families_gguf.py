@@ -14,7 +14,7 @@ A = gguf.MODEL_ARCH
 ARCHITECTURES = {
     "llama-yarn": A.LLAMA, "llama-linear": A.LLAMA, "qwen3": A.QWEN3, "gemma2": A.GEMMA2, "gemma3": A.GEMMA3, "phi3": A.PHI3, "phi3-long": A.PHI3, "olmo2": A.OLMO2,
     "smollm3": A.SMOLLM3, "starcoder2": A.STARCODER2, "gpt2": A.GPT2, "gpt-neox": A.GPTNEOX, "gpt-neox-sequential": A.GPTNEOX, "mixtral": A.LLAMA,
-    "qwen3-moe-normed": A.QWEN3MOE, "gpt-bigcode": A.STARCODER, "bloom": A.BLOOM, "falcon": A.FALCON, "falcon-shared": A.FALCON, "gpt-oss": A.GPT_OSS,
+    "qwen3-moe-normed": A.QWEN3MOE, "gpt-bigcode": A.STARCODER, "bloom": A.BLOOM, "falcon": A.FALCON, "falcon-shared": A.FALCON, "gpt-oss": A.GPT_OSS, "gpt-oss-mxfp4": A.GPT_OSS,
 }
 
 
@@ -117,6 +117,17 @@ def arranged(name, tensor, config):
     return {name + ".weight" if name.endswith("sinks") else name: tensor}
 
 
+def packed(tensors):
+    """MXFP4 in GGML's blocks: the exponent first, in each byte a number and the one 16 after it."""
+    for name in [name for name in tensors if name.endswith("_blocks")]:
+        blocks, scales = tensors.pop(name), tensors.pop(name.replace("_blocks", "_scales"))
+        numbers = np.stack([blocks & 15, blocks >> 4], -1).reshape(*blocks.shape[:-1], 32)
+        blocks = np.concatenate([scales[..., None], numbers[..., :16] | numbers[..., 16:] << 4], -1)
+        blocks = blocks.reshape(*blocks.shape[:2], -1)
+        base = name.removesuffix("_blocks")
+        yield from [(base.replace("gate_up", "gate"), blocks[:, ::2]), (base.replace("gate_up", "up"), blocks[:, 1::2])] if "gate_up" in base else [(base, blocks)]
+
+
 def stacked(tensors):
     """Experts one behind the other."""
     result, experts = {}, {}
@@ -139,8 +150,10 @@ def write(name, folder):
     out = gguf.GGUFWriter(folder / "gguf" / "model.gguf", gguf.MODEL_ARCH_NAMES[arch])
     metadata(out, config, arch)
     names = gguf.get_tensor_name_map(arch, first(config, "num_hidden_layers", "n_layer"))
-    tensors = {}
-    for name, tensor in load_file(folder / "model.safetensors").items():
+    tensors, files = {}, load_file(folder / "model.safetensors")
+    for name, blocks in packed(files):
+        out.add_tensor(names.get_name(name) + ".weight", np.ascontiguousarray(blocks), raw_dtype=gguf.GGMLQuantizationType.MXFP4)
+    for name, tensor in files.items():
         tensors |= arranged(name, tensor.astype(np.float32), config)
     for name, tensor in sorted(stacked(tensors).items()):
         if arch == A.BLOOM:

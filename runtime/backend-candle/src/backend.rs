@@ -74,6 +74,8 @@ impl CandleBackend {
         }
         match weight_type {
             WeightType::F16 | WeightType::BF16 | WeightType::Q8_0 => file_bytes,
+            // It becomes Q8_0, 34 bytes for 17, and is kept twice as that.
+            WeightType::MXFP4 => file_bytes * 3,
             // 18 bytes and an f32 for a block of 20 bytes: see `host::offsets`.
             WeightType::Q4_1 => file_bytes / 10,
             // 6 bits beside 4.5, 10 beside 6.5625.

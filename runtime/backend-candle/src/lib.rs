@@ -11,6 +11,7 @@
 mod backend;
 mod device;
 mod host;
+mod mxfp4;
 mod packed;
 mod pool;
 pub mod threads;

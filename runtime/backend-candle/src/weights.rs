@@ -11,6 +11,7 @@ use candle_core::{
 use crate::{
     backend::device_error,
     host::offsets::{self, Offsets},
+    mxfp4,
     threads::pool,
 };
 
@@ -105,6 +106,7 @@ impl Shard {
                 let (data, offsets) = offsets::split(data, shape[1]);
                 (to_device(WeightType::Q4_0, shape, &data, device)?, Some(offsets))
             }
+            (WeightType::MXFP4, _) => (to_device(WeightType::Q8_0, shape, &mxfp4::to_q8_0(data)?, device)?, None),
             _ => (to_device(weight_type, shape, data, device)?, None),
         };
         Ok(Self { product: QMatMul::from_qtensor(tensor)?, offsets })
@@ -159,7 +161,10 @@ fn check_length(raw: &RawTensor<'_>) -> Result<(), BackendError> {
 }
 
 fn to_device(weight_type: WeightType, shape: &[usize], data: &[u8], device: &Device) -> candle_core::Result<QTensor> {
-    QTensor::new(QStorage::from_data(aligned(data), device, dtype(weight_type))?, shape)
+    let Some(dtype) = dtype(weight_type) else {
+        candle_core::bail!("{weight_type} is not a type that is computed with")
+    };
+    QTensor::new(QStorage::from_data(aligned(data), device, dtype)?, shape)
 }
 
 /// Candle reads the bytes as blocks, the strictest of which are f32.
@@ -171,8 +176,8 @@ fn aligned(data: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(data.to_vec())
 }
 
-const fn dtype(weight_type: WeightType) -> GgmlDType {
-    match weight_type {
+const fn dtype(weight_type: WeightType) -> Option<GgmlDType> {
+    Some(match weight_type {
         WeightType::F32 => GgmlDType::F32,
         WeightType::F16 => GgmlDType::F16,
         WeightType::BF16 => GgmlDType::BF16,
@@ -186,5 +191,6 @@ const fn dtype(weight_type: WeightType) -> GgmlDType {
         WeightType::Q4_K => GgmlDType::Q4K,
         WeightType::Q5_K => GgmlDType::Q5K,
         WeightType::Q6_K => GgmlDType::Q6K,
-    }
+        WeightType::MXFP4 | WeightType::U8 => return None,
+    })
 }

@@ -22,11 +22,15 @@ pub enum WeightType {
     Q4_K,
     Q5_K,
     Q6_K,
+    /// Blocks of 32 numbers of 4 bits with a power of two (OCP Microscaling Formats 1.0), as GGML lays them out.
+    MXFP4,
+    /// Bytes: parts of blocks that a file keeps apart. No numbers.
+    U8,
 }
 
 impl WeightType {
-    /// All of them.
-    pub const ALL: [Self; 13] = [
+    /// All that are numbers.
+    pub const ALL: [Self; 14] = [
         Self::F32,
         Self::F16,
         Self::BF16,
@@ -40,13 +44,14 @@ impl WeightType {
         Self::Q4_K,
         Self::Q5_K,
         Self::Q6_K,
+        Self::MXFP4,
     ];
 
     /// Elements that are stored together.
     pub const fn block_elements(self) -> usize {
         match self {
-            Self::F32 | Self::F16 | Self::BF16 => 1,
-            Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Q8_0 => 32,
+            Self::F32 | Self::F16 | Self::BF16 | Self::U8 => 1,
+            Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Q8_0 | Self::MXFP4 => 32,
             Self::Q2_K | Self::Q3_K | Self::Q4_K | Self::Q5_K | Self::Q6_K => 256,
         }
     }
@@ -56,6 +61,8 @@ impl WeightType {
         match self {
             Self::F32 => 4,
             Self::F16 | Self::BF16 => 2,
+            Self::U8 => 1,
+            Self::MXFP4 => 17,
             Self::Q4_0 => 18,
             Self::Q4_1 => 20,
             Self::Q5_0 => 22,

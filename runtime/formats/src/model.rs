@@ -199,9 +199,15 @@ fn facts(
 ) -> Facts {
     let mut types: BTreeMap<WeightType, u64> = BTreeMap::new();
     let mut parameter_count = 0u64;
-    for (_, tensor) in tensors.values() {
-        *types.entry(tensor.weight_type).or_default() += 1;
+    for (name, (_, tensor)) in tensors {
         let elements = tensor.shape.iter().fold(1u64, |product, dim| product.saturating_mul(*dim as u64));
+        let (weight_type, elements) = match tensor.weight_type {
+            // Two numbers to a byte; their exponents are no weights.
+            WeightType::U8 if name.ends_with("_scales") => continue,
+            WeightType::U8 => (WeightType::MXFP4, elements.saturating_mul(2)),
+            other => (other, elements),
+        };
+        *types.entry(weight_type).or_default() += 1;
         parameter_count = parameter_count.saturating_add(elements);
     }
     let mut weight_types: Vec<_> = types.into_iter().map(|(kind, n)| (kind.to_string(), n)).collect();
@@ -246,7 +252,10 @@ impl ModelFiles {
 
     /// How each tensor is stored, and in how many bytes.
     pub fn weights(&self) -> impl Iterator<Item = (WeightType, u64)> {
-        self.tensors.values().map(|(_, tensor)| (tensor.weight_type, tensor.n_bytes))
+        self.tensors.values().map(|(_, tensor)| match tensor.weight_type {
+            WeightType::U8 => (WeightType::MXFP4, tensor.n_bytes),
+            other => (other, tensor.n_bytes),
+        })
     }
 
     /// What its tokenizer and template are made from.

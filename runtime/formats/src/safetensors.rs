@@ -124,6 +124,8 @@ fn weight_type(dtype: &str, name: &str, file: &SourceFile) -> Result<Option<Weig
         "F32" => Ok(Some(WeightType::F32)),
         "F16" => Ok(Some(WeightType::F16)),
         "BF16" => Ok(Some(WeightType::BF16)),
+        // Halves of MXFP4 (gpt-oss), which are put together where the model is made.
+        "U8" if name.ends_with("_blocks") || name.ends_with("_scales") => Ok(Some(WeightType::U8)),
         "BOOL" | "I8" | "U8" | "I16" | "U16" | "I32" | "U32" | "I64" | "U64" => Ok(None),
         _ => {
             let found = format!("tensor {} of type {}", excerpt(name), excerpt(dtype));

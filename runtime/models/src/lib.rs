@@ -5,6 +5,7 @@
 
 mod decoder;
 mod encoder;
+mod mxfp4;
 mod names;
 mod weights;
 

@@ -8,7 +8,7 @@ use std::{
 
 use alcazar_backend_candle::CandleBackend;
 pub(crate) use alcazar_backend_candle::set_threads;
-use alcazar_core::{BackendError, CacheShape, Encoder};
+use alcazar_core::{BackendError, CacheShape, DecoderConfig, Encoder};
 use alcazar_engine::{Engine, EngineConfig};
 use alcazar_formats::{Class, Facts, ModelConfig, ModelFiles};
 use alcazar_text::{ChatTemplate, TemplateError, Tokenizer, TokenizerError};
@@ -119,7 +119,9 @@ fn open_weights(backend: CandleBackend, files: &ModelFiles, options: &LoadOption
         ModelConfig::Decoder(config) => config,
     };
     let (shape, context_length) = plan_cache(files.facts(), options)?;
-    let model = alcazar_models::load(backend, config, files, shape).map_err(failed)?;
+    // What depends on the length follows the context that is served.
+    let config = DecoderConfig { context_length, ..config.as_ref().clone() };
+    let model = alcazar_models::load(backend, &config, files, shape).map_err(failed)?;
     let config = EngineConfig {
         max_sequences: options.max_sequences,
         max_queued: options.max_queued,

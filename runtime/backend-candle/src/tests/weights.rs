@@ -58,3 +58,20 @@ fn rows_of_q4_1_are_those_of_the_file() {
     let all: Vec<u32> = (0..200).collect();
     assert!(difference(&HOST.embedding(&matrix, &all).unwrap(), &expected) < 1e-6);
 }
+
+#[test]
+fn mxfp4_keeps_its_numbers() {
+    // Codes 0 to 15 in the lower halves of the bytes, 15 to 0 in the upper ones; exponents of 1, of 2⁻²⁴ and below it.
+    let codes: Vec<u8> = (0..16u8).map(|code| code | (15 - code) << 4).collect();
+    let data: Vec<u8> = [127u8, 105, 3].into_iter().flat_map(|e| [&[e], codes.as_slice()].concat()).collect();
+    let raw = RawTensor { name: "w".into(), weight_type: WeightType::MXFP4, shape: vec![3, 32], data: data.into() };
+    let numbers = [0.0f32, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0];
+    let signed: Vec<f32> = numbers.iter().copied().chain(numbers.iter().map(|x| -x)).collect();
+    let expected: Vec<f32> = signed.iter().chain(signed.iter().rev()).copied().collect();
+    let found = HOST.to_host(&HOST.embedding(&HOST.matrix(&raw).unwrap(), &[0, 1, 2]).unwrap()).unwrap();
+    assert_eq!(found[..32], expected);
+    assert!(found[32..64].iter().zip(&expected).all(|(found, expected)| *found == expected * (-22f32).exp2()));
+    assert!(found[64..].iter().all(|found| found.abs() < 1e-6));
+    let huge = RawTensor { data: [[200u8].as_slice(), &codes].concat().into(), shape: vec![1, 32], ..raw };
+    assert!(HOST.matrix(&huge).is_err());
+}

@@ -3,9 +3,15 @@
 mod families;
 mod rope;
 
+#[cfg(test)]
+mod tests;
+
 use std::{ops::RangeInclusive, path::Path};
 
-use alcazar_core::{Activation, DecoderConfig, Family, WeightNames};
+use alcazar_core::{
+    Activation, DecoderConfig, Family, WeightNames,
+    config::{Position, RopeConfig, RopeScaling},
+};
 use serde_json::Value;
 
 use super::{
@@ -89,8 +95,24 @@ pub(crate) fn decoder_config(json: &Value, file: &Path) -> Result<DecoderConfig,
     let mut config = like_llama(architecture.family, name, WeightNames::HuggingFace, &sizes);
     config.output.is_tied = keys.bool("/tie_word_embeddings").unwrap_or_else(|| is_tied(name));
     families::adapt(&keys, &mut config)?;
+    if let Position::Rotary { global: RopeConfig { scaling: RopeScaling::Dynamic { factor, .. }, .. }, .. } =
+        config.position
+    {
+        config.context_length = stretched(config.context_length, factor);
+    }
     check(&config, file)?;
     Ok(config)
+}
+
+/// What dynamic scaling makes of a context: the file says the one before it.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "both are positive, and the product is cut to what a context may be"
+)]
+fn stretched(context: usize, factor: f32) -> usize {
+    (context as f32 * factor).min(*CONTEXT.end() as f32) as usize
 }
 
 fn refuse_quantised(keys: &Keys<'_>, family: Family) -> Result<(), Error> {

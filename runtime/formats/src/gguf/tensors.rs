@@ -87,6 +87,7 @@ fn weight_type(code: u32, name: &str, cursor: &Cursor<'_, impl Read>) -> Result<
         13 => return Ok(WeightType::Q5_K),
         14 => return Ok(WeightType::Q6_K),
         30 => return Ok(WeightType::BF16),
+        39 => return Ok(WeightType::MXFP4),
         16 => "IQ2_XXS",
         17 => "IQ2_XS",
         18 => "IQ3_XXS",
@@ -98,7 +99,6 @@ fn weight_type(code: u32, name: &str, cursor: &Cursor<'_, impl Read>) -> Result<
         29 => "IQ1_M",
         34 => "TQ1_0",
         35 => "TQ2_0",
-        39 => "MXFP4",
         4..=64 => "a type that models do not use",
         _ => {
             return Err(cursor.malformed(format!("type {code} of tensor {}", excerpt(name)), "a type of GGML"));

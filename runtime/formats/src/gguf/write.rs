@@ -162,6 +162,9 @@ const fn type_code(weight_type: WeightType) -> u32 {
         WeightType::Q4_K => 12,
         WeightType::Q5_K => 13,
         WeightType::Q6_K => 14,
+        // GGML has signed bytes alone.
+        WeightType::U8 => 24,
         WeightType::BF16 => 30,
+        WeightType::MXFP4 => 39,
     }
 }

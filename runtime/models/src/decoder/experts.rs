@@ -7,7 +7,7 @@ use alcazar_core::{
 
 use super::{Place, feed_forward::Gated};
 use crate::{
-    LoadError,
+    LoadError, mxfp4,
     names::Experts as Names,
     weights::{Linear, RawLinear},
 };
@@ -124,7 +124,7 @@ fn stacked<B: Backend>(
     Ok(experts.map(|((gate, up), down)| Gated { gate, up, down, gating }).collect())
 }
 
-/// Gate and up in turns in one tensor, `[in, out]` for each expert.
+/// Gate and up in turns in one tensor.
 fn paired<B: Backend>(
     place: &Place<'_, B>,
     config: &DecoderConfig,
@@ -133,23 +133,57 @@ fn paired<B: Backend>(
     gating: Gating,
 ) -> Result<Vec<Gated<B>>, LoadError> {
     let (loader, inner, hidden) = (place.loader, config.feed_forward, config.hidden);
-    let all = |part: &str, n_out: usize, n_in: usize| -> Result<[RawTensor<'_>; 2], LoadError> {
-        let name = place.name(part);
-        let biases = loader.raw(&format!("{name}_bias"), &[n_experts, n_out])?;
-        Ok([loader.raw(&name, &[n_experts, n_in, n_out])?, biases])
-    };
-    let (gate_ups, downs) = (all(gate_up, 2 * inner, hidden)?, all(down, hidden, inner)?);
+    let gate_ups = Stack::read(place, gate_up, [n_experts, 2 * inner, hidden])?;
+    let downs = Stack::read(place, down, [n_experts, hidden, inner])?;
     let one = |nth| -> Result<_, LoadError> {
-        let gate_up = transposed_entry(&gate_ups, nth)?;
+        let gate_up = gate_ups.entry(nth)?;
         let gate = loader.put(&gate_up.rows((0..inner).map(|row| 2 * row))?)?;
         let up = loader.put(&gate_up.rows((0..inner).map(|row| 2 * row + 1))?)?;
-        Ok(Gated { gate, up, down: loader.put(&transposed_entry(&downs, nth)?)?, gating })
+        Ok(Gated { gate, up, down: loader.put(&downs.entry(nth)?)?, gating })
     };
     (0..n_experts).map(one).collect()
 }
 
-fn transposed_entry<'a>([weights, biases]: &'a [RawTensor<'_>; 2], nth: usize) -> Result<RawLinear<'a>, LoadError> {
-    Ok(RawLinear { weight: weights.entry(nth)?.transposed()?, bias: Some(biases.entry(nth)?) })
+/// A matrix for each expert, as gpt-oss's own files have it.
+struct Stack<'a> {
+    weights: Stored<'a>,
+    biases: RawTensor<'a>,
+}
+
+enum Stored<'a> {
+    /// `[experts, in, out]`.
+    Transposed(RawTensor<'a>),
+    /// Blocks `[experts, out, in / 32, 16]` and their exponents.
+    Mxfp4 { blocks: RawTensor<'a>, scales: RawTensor<'a> },
+}
+
+impl<'a> Stack<'a> {
+    fn read<B: Backend>(
+        place: &Place<'a, B>,
+        part: &str,
+        [n_experts, n_out, n_in]: [usize; 3],
+    ) -> Result<Self, LoadError> {
+        let (loader, name) = (place.loader, place.name(part));
+        let biases = loader.raw(&format!("{name}_bias"), &[n_experts, n_out])?;
+        let blocks = format!("{name}_blocks");
+        let weights = if loader.has(&blocks) {
+            Stored::Mxfp4 {
+                blocks: loader.raw(&blocks, &[n_experts, n_out, n_in / mxfp4::NUMBERS, mxfp4::BYTES])?,
+                scales: loader.raw(&format!("{name}_scales"), &[n_experts, n_out, n_in / mxfp4::NUMBERS])?,
+            }
+        } else {
+            Stored::Transposed(loader.raw(&name, &[n_experts, n_in, n_out])?)
+        };
+        Ok(Self { weights, biases })
+    }
+
+    fn entry(&self, nth: usize) -> Result<RawLinear<'_>, LoadError> {
+        let weight = match &self.weights {
+            Stored::Transposed(weights) => weights.entry(nth)?.transposed()?,
+            Stored::Mxfp4 { blocks, scales } => mxfp4::joined(&blocks.entry(nth)?, &scales.entry(nth)?),
+        };
+        Ok(RawLinear { weight, bias: Some(self.biases.entry(nth)?) })
+    }
 }
 
 #[cfg(test)]

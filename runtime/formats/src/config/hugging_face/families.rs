@@ -2,7 +2,7 @@
 
 use alcazar_core::{
     Activation, DecoderConfig, Family, Gating, RopeStyle,
-    config::{FeedForward, NormKind, Position, QkNorm, Residual, Rotation, Routing},
+    config::{FeedForward, NormKind, Position, QkNorm, Residual, RopeConfig, Rotation, Routing},
 };
 
 use super::{
@@ -73,17 +73,15 @@ fn gemma(keys: &Keys<'_>, config: &mut DecoderConfig) -> Result<(), Error> {
         return Ok(());
     }
     config.attention.qk_norm = QkNorm::Heads;
-    let nested = keys.json.pointer("/rope_parameters/full_attention").is_some();
-    let [mut global, mut local] = if nested {
-        let at = |at| rope::at(keys, at, config.head_dim);
-        [at("/rope_parameters/full_attention")?, at("/rope_parameters/sliding_attention")?]
+    let dim = config.head_dim;
+    let (global, local) = if keys.json.pointer("/rope_parameters/full_attention").is_some() {
+        let at = |at| rope::at(keys, at, dim);
+        (at("/rope_parameters/full_attention")?, at("/rope_parameters/sliding_attention")?)
     } else {
-        [rope::read(keys, config.head_dim)?, rope::at(keys, "/no_scaling", config.head_dim)?]
+        let theta = positive(keys, "/rope_theta", Some(1e6))?;
+        let local = rope::plain(positive(keys, "/rope_local_base_freq", Some(10_000.0))?, dim);
+        (RopeConfig { theta, ..rope::read(keys, dim)? }, local)
     };
-    if !nested {
-        global.theta = positive(keys, "/rope_theta", Some(1e6))?;
-        local.theta = positive(keys, "/rope_local_base_freq", Some(10_000.0))?;
-    }
     config.position = Position::Rotary { global, local: Some(local) };
     Ok(())
 }
@@ -200,9 +198,8 @@ fn old_gpt(keys: &Keys<'_>, config: &mut DecoderConfig) -> Result<(), Error> {
         }
         Family::GptJ => {
             config.block.residual = Residual::ParallelShared;
-            let mut global = rope::at(keys, "/no_scaling", config.head_dim)?;
-            global.dims = dimension_or(keys, "/rotary_dim", HEAD_DIM, config.head_dim)?;
-            global.style = RopeStyle::Interleaved;
+            let dims = dimension_or(keys, "/rotary_dim", HEAD_DIM, config.head_dim)?;
+            let global = RopeConfig { style: RopeStyle::Interleaved, ..rope::plain(10_000.0, dims) };
             config.position = Position::Rotary { global, local: None };
         }
         Family::GptNeo => gpt_neo(keys, config)?,

@@ -22,6 +22,11 @@ pub(super) fn read(keys: &Keys<'_>, head_dim: usize) -> Result<RopeConfig, Error
     at(keys, if new { "/rope_parameters" } else { "/rope_scaling" }, head_dim)
 }
 
+/// A rotation of whole heads by the frequencies of a base.
+pub(super) const fn plain(theta: f32, head_dim: usize) -> RopeConfig {
+    RopeConfig { theta, dims: head_dim, style: RopeStyle::Halves, scaling: RopeScaling::None }
+}
+
 /// The rotation that an object describes; what it leaves out, the configuration says on top.
 pub(super) fn at(keys: &Keys<'_>, at: &str, head_dim: usize) -> Result<RopeConfig, Error> {
     let theta_key = format!("{at}/rope_theta");
