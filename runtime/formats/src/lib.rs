@@ -21,6 +21,9 @@ mod file;
 mod pytorch;
 mod tensorflow;
 
+#[cfg(test)]
+mod hostile;
+
 pub use error::{Class, Error};
 pub use facts::{Facts, Format};
 pub use model::{ModelFiles, TextFiles, TextSource, inspect, open};
