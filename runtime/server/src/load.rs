@@ -104,6 +104,15 @@ pub(crate) fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, LoadErr
     Ok(Loaded { facts, tokenizer, template, engine: Engine::new(model, config), device })
 }
 
+/// Memory that the weights take on the device, which may be more than the file: some types are widened, and of some
+/// the backend keeps a second copy.
+pub(crate) fn weight_memory(facts: &Facts) -> u64 {
+    let backend = CandleBackend::best().unwrap_or_else(|_| CandleBackend::cpu());
+    facts.served_bytes.iter().fold(0, |sum: u64, (weight_type, bytes)| {
+        sum.saturating_add(*bytes).saturating_add(backend.extra_bytes(*weight_type, *bytes))
+    })
+}
+
 fn open_text(files: &alcazar_formats::ModelFiles) -> Result<(Arc<Tokenizer>, Option<ChatTemplate>), LoadError> {
     let tokenizer = Tokenizer::open(files).map_err(|source| LoadError::Tokenizer { source })?;
     let template = ChatTemplate::open(files, &tokenizer).map_err(|source| LoadError::Template { source })?;
@@ -146,6 +155,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use alcazar_core::WeightType;
     use alcazar_formats::Format;
 
     use super::*;
@@ -160,6 +170,7 @@ mod tests {
             tensor_count: 0,
             size_bytes: 0,
             weight_types: vec![],
+            served_bytes: vec![],
             layers: 1,
             vocabulary: 0,
             tokenizer: String::new(),
@@ -167,6 +178,12 @@ mod tests {
             cache_bytes_per_token: 100,
             refused: vec![],
         }
+    }
+
+    #[test]
+    fn widened_weights_are_counted_as_wide() {
+        let served = vec![(WeightType::F32, 400), (WeightType::F16, 200), (WeightType::Q4_0, 18)];
+        assert_eq!(weight_memory(&Facts { served_bytes: served, ..facts() }), 400 + 2 * 200 + 18);
     }
 
     #[test]
