@@ -15,6 +15,9 @@ use crate::{
     threads::pool,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// Rows of a shard are a multiple of what kernels take together.
 const SHARD_ROWS: usize = 16;
 /// Shards for each thread: one that is held up leaves the rest of its share to the others. Not more, because candle

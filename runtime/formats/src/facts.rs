@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use alcazar_core::WeightType;
 use serde::Serialize;
 
 /// Containers of weights.
@@ -51,6 +52,9 @@ pub struct Facts {
     pub size_bytes: u64,
     /// Tensors by how they are stored, most frequent first.
     pub weight_types: Vec<(String, u64)>,
+    /// Bytes of all weights by the type in which a backend gets them, which knows what memory each takes.
+    #[serde(skip)]
+    pub served_bytes: Vec<(WeightType, u64)>,
     /// Layers.
     pub layers: u32,
     /// Entries of the vocabulary.

@@ -12,6 +12,7 @@ use crate::{Error, file::SourceFile};
 
 mod cursor;
 mod metadata;
+mod packing;
 mod tensors;
 
 pub mod write;
@@ -20,6 +21,7 @@ pub mod write;
 mod tests;
 
 pub use metadata::{Array, Metadata, Value};
+pub use packing::Packing;
 pub use tensors::TensorEntry;
 
 use cursor::Cursor;

@@ -21,6 +21,9 @@ mod file;
 mod pytorch;
 mod tensorflow;
 
+#[cfg(test)]
+mod hostile;
+
 pub use config::registry::{ARCHITECTURES, Architecture};
 pub use error::{Class, Error};
 pub use facts::{Facts, Format};

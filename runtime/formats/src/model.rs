@@ -197,20 +197,23 @@ fn facts(
     tensors: &HashMap<String, (usize, TensorEntry)>,
     size_bytes: u64,
 ) -> Facts {
-    let mut types: BTreeMap<WeightType, u64> = BTreeMap::new();
+    let mut types: BTreeMap<String, u64> = BTreeMap::new();
+    let mut served_bytes: BTreeMap<WeightType, u64> = BTreeMap::new();
     let mut parameter_count = 0u64;
     for (name, (_, tensor)) in tensors {
         let elements = tensor.shape.iter().fold(1u64, |product, dim| product.saturating_mul(*dim as u64));
-        let (weight_type, elements) = match tensor.weight_type {
+        let (stored, served, elements) = match tensor.weight_type {
             // Two numbers to a byte; their exponents are no weights.
             WeightType::U8 if name.ends_with("_scales") => continue,
-            WeightType::U8 => (WeightType::MXFP4, elements.saturating_mul(2)),
-            other => (other, elements),
+            WeightType::U8 => (WeightType::MXFP4.to_string(), WeightType::MXFP4, elements.saturating_mul(2)),
+            served => (tensor.stored_type(), served, elements),
         };
-        *types.entry(weight_type).or_default() += 1;
+        *types.entry(stored).or_default() += 1;
+        let bytes = served_bytes.entry(served).or_default();
+        *bytes = bytes.saturating_add(tensor.served_bytes());
         parameter_count = parameter_count.saturating_add(elements);
     }
-    let mut weight_types: Vec<_> = types.into_iter().map(|(kind, n)| (kind.to_string(), n)).collect();
+    let mut weight_types: Vec<_> = types.into_iter().collect();
     weight_types.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
     let refused = match config {
         ModelConfig::Decoder(_) if !about.has_chat_template => {
@@ -230,6 +233,7 @@ fn facts(
         tensor_count: tensors.len() as u64,
         size_bytes,
         weight_types,
+        served_bytes: served_bytes.into_iter().collect(),
         layers: u32::try_from(measures.n_layers).unwrap_or(u32::MAX),
         vocabulary: measures.vocabulary as u64,
         tokenizer: about.tokenizer,
@@ -248,14 +252,6 @@ impl ModelFiles {
     /// Its dimensions.
     pub const fn config(&self) -> &ModelConfig {
         &self.config
-    }
-
-    /// How each tensor is stored, and in how many bytes.
-    pub fn weights(&self) -> impl Iterator<Item = (WeightType, u64)> {
-        self.tensors.values().map(|(_, tensor)| match tensor.weight_type {
-            WeightType::U8 => (WeightType::MXFP4, tensor.n_bytes),
-            other => (other, tensor.n_bytes),
-        })
     }
 
     /// What its tokenizer and template are made from.
@@ -283,11 +279,10 @@ impl WeightSource for ModelFiles {
             return Err(failed(message));
         };
         let data = file.bytes_at(tensor.offset, tensor.n_bytes).map_err(|error| failed(error.to_string()))?;
-        Ok(RawTensor {
-            name: name.to_owned(),
-            weight_type: tensor.weight_type,
-            shape: tensor.shape.clone(),
-            data: Cow::Owned(data),
-        })
+        let (weight_type, data) = match tensor.packing {
+            Some(packing) => packing.unpack(&data),
+            None => (tensor.weight_type, data),
+        };
+        Ok(RawTensor { name: name.to_owned(), weight_type, shape: tensor.shape.clone(), data: Cow::Owned(data) })
     }
 }

@@ -98,7 +98,7 @@ pub(crate) fn read_header(file: &SourceFile) -> Result<HashMap<String, TensorEnt
             let expected = format!("tensor {} up to byte {end} of the data (the file is cut off)", excerpt(&name));
             return Err(malformed(data_start, found, &expected));
         };
-        tensors.insert(name, TensorEntry { weight_type, shape: entry.shape, offset, n_bytes });
+        tensors.insert(name, TensorEntry { weight_type, packing: None, shape: entry.shape, offset, n_bytes });
     }
     check_overlap(&tensors, file)?;
     Ok(tensors)

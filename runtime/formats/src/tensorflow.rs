@@ -72,3 +72,9 @@ fn finish(tensors: Vec<Tensor>, data: &[SourceFile], nth: usize, named: &SourceF
     }
     Ok(tensors)
 }
+
+/// What lies behind the checksums.
+#[cfg(test)]
+pub(crate) fn try_parts(bytes: &[u8]) {
+    bundle::try_parts(bytes);
+}

@@ -14,7 +14,7 @@ use alcazar_store::{
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::{cli, listen, probe};
+use crate::{cli, listen, load, probe};
 
 /// How often the progress is logged.
 const LOG_EVERY: Duration = Duration::from_secs(5);
@@ -53,10 +53,17 @@ pub(crate) async fn run_verify(args: cli::Verify) -> Outcome {
     finish(&args.termination_log, attended(work, &progress, args.probe_listen).await)
 }
 
-/// Prints what a model says of itself.
+/// Prints what a model says of itself, and what memory it needs here: its weights, and one whole context.
 pub(crate) fn run_inspect(model: &Path) -> Result<(), InspectError> {
     let facts = alcazar_formats::inspect(model).map_err(|source| InspectError::Model { source })?;
-    let text = serde_json::to_string_pretty(&facts).map_err(|source| InspectError::Render { source })?;
+    let context_bytes = facts.cache_bytes_per_token.saturating_mul(facts.context_length);
+    let render = |source| InspectError::Render { source };
+    let mut all = serde_json::to_value(&facts).map_err(render)?;
+    if let Some(all) = all.as_object_mut() {
+        all.insert("weightMemoryBytes".to_owned(), load::weight_memory(&facts).into());
+        all.insert("contextMemoryBytes".to_owned(), context_bytes.into());
+    }
+    let text = serde_json::to_string_pretty(&all).map_err(render)?;
     writeln!(std::io::stdout().lock(), "{text}").map_err(|source| InspectError::Print { source })
 }
 

@@ -134,6 +134,15 @@ fn open_weights(backend: CandleBackend, files: &ModelFiles, options: &LoadOption
     Ok(Weights::Decoder(Box::new(Engine::new(model, config))))
 }
 
+/// Memory that the weights take on the device, which may be more than the file: some types are widened, and of some
+/// the backend keeps a second copy.
+pub(crate) fn weight_memory(facts: &Facts) -> u64 {
+    let backend = CandleBackend::best().unwrap_or_else(|_| CandleBackend::cpu());
+    facts.served_bytes.iter().fold(0, |sum: u64, (weight_type, bytes)| {
+        sum.saturating_add(*bytes).saturating_add(backend.extra_bytes(*weight_type, *bytes))
+    })
+}
+
 /// As much cache as pays: whole contexts for all sequences, within the memory. A context that was asked for must fit;
 /// the model's own is shortened to what does.
 fn plan_cache(facts: &Facts, options: &LoadOptions) -> Result<(CacheShape, usize), LoadError> {
@@ -170,6 +179,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use alcazar_core::WeightType;
     use alcazar_formats::Format;
 
     use super::*;
@@ -185,6 +195,7 @@ mod tests {
             tensor_count: 0,
             size_bytes: 0,
             weight_types: vec![],
+            served_bytes: vec![],
             layers: 1,
             vocabulary: 0,
             tokenizer: String::new(),
@@ -192,6 +203,12 @@ mod tests {
             cache_bytes_per_token: 100,
             refused: vec![],
         }
+    }
+
+    #[test]
+    fn widened_weights_are_counted_as_wide() {
+        let served = vec![(WeightType::F32, 400), (WeightType::F16, 200), (WeightType::Q4_0, 18)];
+        assert_eq!(weight_memory(&Facts { served_bytes: served, ..facts() }), 400 + 2 * 200 + 18);
     }
 
     #[test]

@@ -82,9 +82,9 @@ fn run_serve(runtime: &Runtime, args: Serve, started: Instant, limits: Limits, t
         max_sequences: args.max_sequences.get(),
         // The gate bounds the queue; to the engine, what it is about to start waits too.
         max_queued: args.max_sequences.get().saturating_add(args.max_queued),
-        cache_bytes: limits.memory_bytes.map(|limit| cache_bytes(limit, size_of_model(&args.model))),
+        cache_bytes: None,
     };
-    let open = Box::new(move |path: PathBuf| open_model(&path, &options));
+    let open = Box::new(move |path: PathBuf| open_model(&path, options, limits.memory_bytes));
     match runtime.block_on(serve::run(args, started, open)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -97,8 +97,11 @@ fn run_serve(runtime: &Runtime, args: Serve, started: Instant, limits: Limits, t
     }
 }
 
-fn open_model(path: &Path, options: &LoadOptions) -> Result<Model, ServeError> {
-    let loaded = load::load(path, options)
+fn open_model(path: &Path, options: LoadOptions, memory_limit: Option<u64>) -> Result<Model, ServeError> {
+    // What cannot be read counts nothing and fails at the load, with a better word.
+    let weights = alcazar_formats::inspect(path).map_or(0, |facts| load::weight_memory(&facts));
+    let options = LoadOptions { cache_bytes: memory_limit.map(|limit| cache_bytes(limit, weights)), ..options };
+    let loaded = load::load(path, &options)
         .map_err(|error| ServeError::Load { reason: error.reason(), message: error.to_string() })?;
     let (facts, device) = (loaded.facts, loaded.device);
     Ok(match loaded.model {
@@ -116,16 +119,8 @@ fn open_model(path: &Path, options: &LoadOptions) -> Result<Model, ServeError> {
 }
 
 /// What the memory limit leaves for keys and values.
-fn cache_bytes(limit: u64, model_bytes: u64) -> u64 {
-    limit.saturating_sub(model_bytes).saturating_sub(MEMORY_RESERVE_BYTES).max(MIN_CACHE_BYTES)
-}
-
-/// Files directly at or below a path; what cannot be read counts nothing and fails at the load, with a better word.
-fn size_of_model(path: &Path) -> u64 {
-    match path.read_dir() {
-        Ok(entries) => entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|meta| meta.len()).sum(),
-        Err(_) => path.metadata().map_or(0, |meta| meta.len()),
-    }
+fn cache_bytes(limit: u64, weight_bytes: u64) -> u64 {
+    limit.saturating_sub(weight_bytes).saturating_sub(MEMORY_RESERVE_BYTES).max(MIN_CACHE_BYTES)
 }
 
 fn init_logs(level: &str) -> Result<(), RunError> {

@@ -7,7 +7,7 @@ use std::{
 
 use alcazar_core::WeightType;
 
-use super::cursor::Cursor;
+use super::{Packing, cursor::Cursor};
 use crate::{Error, error::excerpt, file::SourceFile};
 
 const DIMENSION_LIMIT: u64 = 1 << 40;
@@ -16,13 +16,15 @@ const MAX_DIMENSIONS: u32 = 4;
 /// Where a tensor lies and how it is to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorEntry {
-    /// How the numbers are stored.
+    /// How the numbers are stored, or what they become when they are read.
     pub weight_type: WeightType,
+    /// How the file packs them, where that is another way.
+    pub packing: Option<Packing>,
     /// Outermost dimension first.
     pub shape: Vec<usize>,
     /// From the start of the file.
     pub offset: u64,
-    /// Length of its data.
+    /// Length of its data in the file.
     pub n_bytes: u64,
 }
 
@@ -62,14 +64,41 @@ fn read_entry(cursor: &mut Cursor<'_, impl Read>) -> Result<(String, TensorEntry
         shape.push(usize::try_from(dimension).unwrap_or(usize::MAX));
     }
     shape.reverse();
-    let weight_type = weight_type(cursor.u32()?, &name, cursor)?;
-    let Some(n_bytes) = weight_type.tensor_bytes(&shape) else {
+    let (weight_type, packing) = stored_as(cursor.u32()?, &name, cursor)?;
+    let (kind, block, n_bytes) = match packing {
+        Some(packing) => (packing.to_string(), packing.block_elements(), packing.tensor_bytes(&shape)),
+        None => (weight_type.to_string(), weight_type.block_elements(), weight_type.tensor_bytes(&shape)),
+    };
+    let Some(n_bytes) = n_bytes else {
         let found = format!("shape {shape:?} of tensor {}", excerpt(&name));
-        let block = weight_type.block_elements();
-        return Err(cursor.malformed(found, format!("rows of whole {weight_type} blocks ({block} numbers each)")));
+        return Err(cursor.malformed(found, format!("rows of whole {kind} blocks ({block} numbers each)")));
     };
     let offset = cursor.u64()?;
-    Ok((name, TensorEntry { weight_type, shape, offset, n_bytes }))
+    Ok((name, TensorEntry { weight_type, packing, shape, offset, n_bytes }))
+}
+
+impl TensorEntry {
+    /// Bytes that backends are given: more than the file has where it packs the numbers.
+    pub(crate) fn served_bytes(&self) -> u64 {
+        self.weight_type.tensor_bytes(&self.shape).unwrap_or(self.n_bytes)
+    }
+
+    /// The type that people know the file's numbers by.
+    pub(crate) fn stored_type(&self) -> String {
+        self.packing.map_or_else(|| self.weight_type.to_string(), |packing| packing.to_string())
+    }
+}
+
+type Stored = (WeightType, Option<Packing>);
+
+fn stored_as(code: u32, name: &str, cursor: &Cursor<'_, impl Read>) -> Result<Stored, Error> {
+    let packing = match code {
+        20 => Packing::IQ4_NL,
+        23 => Packing::IQ4_XS,
+        39 => Packing::MXFP4,
+        _ => return Ok((weight_type(code, name, cursor)?, None)),
+    };
+    Ok((packing.becomes(), Some(packing)))
 }
 
 fn weight_type(code: u32, name: &str, cursor: &Cursor<'_, impl Read>) -> Result<WeightType, Error> {
@@ -87,15 +116,12 @@ fn weight_type(code: u32, name: &str, cursor: &Cursor<'_, impl Read>) -> Result<
         13 => return Ok(WeightType::Q5_K),
         14 => return Ok(WeightType::Q6_K),
         30 => return Ok(WeightType::BF16),
-        39 => return Ok(WeightType::MXFP4),
         16 => "IQ2_XXS",
         17 => "IQ2_XS",
         18 => "IQ3_XXS",
         19 => "IQ1_S",
-        20 => "IQ4_NL",
         21 => "IQ3_S",
         22 => "IQ2_S",
-        23 => "IQ4_XS",
         29 => "IQ1_M",
         34 => "TQ1_0",
         35 => "TQ2_0",
@@ -104,7 +130,7 @@ fn weight_type(code: u32, name: &str, cursor: &Cursor<'_, impl Read>) -> Result<
             return Err(cursor.malformed(format!("type {code} of tensor {}", excerpt(name)), "a type of GGML"));
         }
     };
-    let supported = WeightType::ALL.map(|supported| supported.to_string()).join(", ");
+    let supported = WeightType::ALL.map(|supported| supported.to_string()).join(", ") + ", IQ4_NL, IQ4_XS";
     Err(Error::unsupported(cursor.file(), format!("tensor {} of type {found} ({code})", excerpt(name)), supported))
 }
 

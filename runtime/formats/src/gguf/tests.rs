@@ -99,7 +99,7 @@ fn what_is_sound_but_not_served_is_told_apart() {
     for (bytes, expected) in [
         (patched(&good, b"GGUF", &4u32.to_le_bytes()), "version 4"),
         (patched(&good, b"GGUF", &3u32.to_be_bytes()), "big-endian"),
-        (patched(&good, b"norm\x01\0\0\0\x04\0\0\0\0\0\0\0", &[20]), "IQ4_NL"),
+        (patched(&good, b"norm\x01\0\0\0\x04\0\0\0\0\0\0\0", &[19]), "IQ1_S"),
     ] {
         let error = read(&bytes).expect_err(expected);
         assert_eq!(error.class(), Class::Unsupported, "{error}");

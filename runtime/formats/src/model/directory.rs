@@ -76,7 +76,10 @@ pub(super) fn facts_of(path: &Path, found: &checkpoint::Found) -> Result<Facts, 
     for tensor in checkpoint.tensors() {
         if let Some(weight_type) = weight_type(tensor.element) {
             let (shape, n_bytes) = (tensor.shape.clone(), tensor.written_bytes());
-            tensors.insert(tensor.name.clone(), (0, TensorEntry { weight_type, shape, offset: 0, n_bytes }));
+            tensors.insert(
+                tensor.name.clone(),
+                (0, TensorEntry { weight_type, packing: None, shape, offset: 0, n_bytes }),
+            );
         }
     }
     let sentence = if config::encoder::is_encoder(&json) { sentence::read(path)? } else { None };

@@ -109,7 +109,10 @@ fn a_sliding_window_is_kept_and_bounds_no_context() {
     config["model_type"] = json!("mistral");
     config["sliding_window"] = json!(16);
     let files = open(hugging_face_dir(&config).path()).unwrap();
-    assert_eq!((files.config().decoder().unwrap().layers[0].window, files.config().decoder().unwrap().context_length), (Some(16), 64));
+    assert_eq!(
+        (files.config().decoder().unwrap().layers[0].window, files.config().decoder().unwrap().context_length),
+        (Some(16), 64)
+    );
 }
 
 #[test]

@@ -203,3 +203,12 @@ fn graph(text: &[u8]) -> Option<HashMap<String, String>> {
     }
     Some(names)
 }
+
+#[cfg(test)]
+pub(super) fn try_parts(bytes: &[u8]) {
+    drop(graph(bytes));
+    drop(entry(bytes));
+    for (key, value) in table::parse(bytes, 1000).unwrap_or_default() {
+        drop((key, entry(&value)));
+    }
+}

@@ -206,7 +206,7 @@ fn gpt_oss_in_mxfp4() {
     let from_hugging_face = fixture.open("", CandleBackend::plain()).forward(&batch).unwrap();
     assert_eq!(from_gguf, from_hugging_face, "the same numbers, packed otherwise");
     let files = alcazar_formats::open(&fixture.folder.join("gguf")).unwrap();
-    let config = files.config().clone();
+    let config = files.config().decoder().unwrap().clone();
     let mut exact = load(CandleBackend::plain(), &config, &Dequantised(files), CACHE).unwrap();
     let exact = exact.forward(&batch).unwrap();
     for (nth, (row, expected)) in fixture.rows.iter().enumerate() {

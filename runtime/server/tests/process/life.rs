@@ -139,3 +139,33 @@ async fn what_is_no_model_leaves_a_last_word() {
     assert_eq!(Program::start(&arguments).wait().code(), Some(1));
     assert_eq!(bench.last_word()["failed"]["reason"], "VolumeFailed");
 }
+
+/// A snapshot of the hub's cache, and a store of Ollama, with this model.
+fn left_by_others(bench: &Bench, model: &[u8]) -> [String; 2] {
+    let cache = bench.dir.path().join("models--owner--tiny");
+    let snapshot = cache.join("snapshots/12fd25f77366fa6b3b4b768ec3050bf629380bac");
+    std::fs::create_dir_all(&snapshot).unwrap();
+    std::fs::create_dir_all(cache.join("blobs")).unwrap();
+    std::fs::write(cache.join("blobs/b10b"), model).unwrap();
+    std::os::unix::fs::symlink("../../blobs/b10b", snapshot.join("tiny.gguf")).unwrap();
+    let store = bench.dir.path().join("ollama");
+    let digest = "0a".repeat(32);
+    let tags = store.join("manifests/registry.ollama.ai/library/tiny");
+    std::fs::create_dir_all(&tags).unwrap();
+    std::fs::create_dir_all(store.join("blobs")).unwrap();
+    std::fs::write(store.join(format!("blobs/sha256-{digest}")), model).unwrap();
+    let layer = json!({"mediaType": "application/vnd.ollama.image.model", "digest": format!("sha256:{digest}")});
+    std::fs::write(tags.join("latest"), json!({"schemaVersion": 2, "layers": [layer]}).to_string()).unwrap();
+    [cache, store].map(|path| path.to_str().unwrap().to_owned())
+}
+
+#[test]
+fn what_other_programs_left_is_served_as_it_stands() {
+    let bench = Bench::new();
+    for path in left_by_others(&bench, &tiny::gguf(1)) {
+        let mut program = bench.serve(&path, &[]);
+        program.logged("serving");
+        program.terminate();
+        assert!(program.wait().success(), "{path}");
+    }
+}

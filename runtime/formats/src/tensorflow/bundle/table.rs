@@ -74,7 +74,7 @@ fn block(file: &SourceFile, at: u64, n_bytes: u64, at_most: usize) -> Result<Raw
     parse(body, at_most).ok_or_else(|| malformed("broken or too many entries".to_owned(), "whole entries of a table"))
 }
 
-fn parse(body: &[u8], at_most: usize) -> Option<RawEntries> {
+pub(super) fn parse(body: &[u8], at_most: usize) -> Option<RawEntries> {
     let (rest, n_restarts) = body.split_last_chunk::<4>()?;
     let restarts = usize::try_from(u32::from_le_bytes(*n_restarts)).ok()?.checked_mul(4)?;
     let mut rest = Fields { bytes: rest.get(..rest.len().checked_sub(restarts)?)? };
