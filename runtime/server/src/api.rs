@@ -11,6 +11,7 @@ mod knobs;
 mod logprobs;
 mod messages;
 mod models;
+mod responses;
 mod sse;
 mod structured;
 mod tokens;
@@ -40,6 +41,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/models/{*id}", get(models::one))
         .route("/v1/chat/completions", post(chat::handle))
         .route("/v1/completions", post(completions::handle))
+        .route("/v1/responses", post(responses::handle))
         .route("/tokenize", post(tokens::tokenize))
         .route("/detokenize", post(tokens::detokenize))
         .method_not_allowed_fallback(async |request: Request| {

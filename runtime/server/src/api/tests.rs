@@ -3,6 +3,7 @@
 mod answers;
 mod choices;
 mod refusals;
+mod responses;
 mod streams;
 mod structured;
 mod tokens;
