@@ -7,11 +7,14 @@ mod completions;
 mod error;
 mod fields;
 mod generate;
+mod health;
 mod knobs;
 mod logprobs;
 mod messages;
 mod models;
 mod responses;
+mod routes;
+mod schema;
 mod sse;
 mod structured;
 mod tokens;
@@ -25,7 +28,6 @@ use axum::{
     http::{HeaderValue, Version, header::CONNECTION},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 
 pub(crate) use self::{body::BodyRoom, error::ApiError};
@@ -36,14 +38,7 @@ const MAX_BODY_BYTES: usize = 4 << 20;
 
 /// All routes of the model port.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/v1/models", get(models::list))
-        .route("/v1/models/{*id}", get(models::one))
-        .route("/v1/chat/completions", post(chat::handle))
-        .route("/v1/completions", post(completions::handle))
-        .route("/v1/responses", post(responses::handle))
-        .route("/tokenize", post(tokens::tokenize))
-        .route("/detokenize", post(tokens::detokenize))
+    routes::router()
         .method_not_allowed_fallback(async |request: Request| {
             ApiError::method_not_allowed(request.method()).into_response()
         })

@@ -2,6 +2,7 @@
 
 mod answers;
 mod choices;
+mod description;
 mod refusals;
 mod responses;
 mod streams;
