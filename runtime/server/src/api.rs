@@ -8,10 +8,14 @@ mod encode;
 mod error;
 mod fields;
 mod generate;
+mod health;
 mod knobs;
 mod logprobs;
 mod messages;
 mod models;
+mod responses;
+mod routes;
+mod schema;
 mod sse;
 mod structured;
 mod tokens;
@@ -25,7 +29,6 @@ use axum::{
     http::{HeaderValue, Version, header::CONNECTION},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 
 pub(crate) use self::{body::BodyRoom, error::ApiError};
@@ -36,18 +39,7 @@ const MAX_BODY_BYTES: usize = 4 << 20;
 
 /// All routes of the model port.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/v1/models", get(models::list))
-        .route("/v1/models/{*id}", get(models::one))
-        .route("/v1/chat/completions", post(chat::handle))
-        .route("/v1/completions", post(completions::handle))
-        .route("/v1/embeddings", post(encode::embeddings))
-        .route("/v1/rerank", post(encode::rerank))
-        .route("/v1/classify", post(encode::classify))
-        .route("/v1/fill-mask", post(encode::fill_mask))
-        .route("/v1/question-answering", post(encode::question_answering))
-        .route("/tokenize", post(tokens::tokenize))
-        .route("/detokenize", post(tokens::detokenize))
+    routes::router()
         .method_not_allowed_fallback(async |request: Request| {
             ApiError::method_not_allowed(request.method()).into_response()
         })

@@ -41,7 +41,7 @@ pub(super) fn parse(place: &str, message: Value) -> Result<Value, ApiError> {
     let content = match message.take("content") {
         None if role == "assistant" => String::new(),
         None => return Err(within(ApiError::field("content", "missing_required_parameter", "is missing"))),
-        Some(content) => text(content).map_err(within)?,
+        Some(content) => text("content", content).map_err(within)?,
     };
     let mut parsed = Map::from_iter([("role".to_owned(), role.into()), ("content".to_owned(), content.into())]);
     for name in ["name", "tool_call_id", "reasoning_content"] {
@@ -69,14 +69,14 @@ fn role(message: &mut Fields) -> Result<&'static str, ApiError> {
 }
 
 /// A string, or parts of text, a line each.
-fn text(content: Value) -> Result<String, ApiError> {
+pub(super) fn text(place: &str, content: Value) -> Result<String, ApiError> {
     match content {
         Value::String(text) => Ok(text),
         Value::Array(parts) => {
-            let texts = parts.iter().enumerate().map(|(n, part)| part_text(&format!("content[{n}]"), part));
+            let texts = parts.iter().enumerate().map(|(n, part)| part_text(&format!("{place}[{n}]"), part));
             Ok(texts.collect::<Result<Vec<_>, _>>()?.join("\n"))
         }
-        other => Err(wrong_type("content", "a string or a list of parts", &other)),
+        other => Err(wrong_type(place, "a string or a list of parts", &other)),
     }
 }
 

@@ -44,20 +44,26 @@ pub(super) struct Whole {
 
 /// One event of a stream.
 pub(super) struct Frame {
+    name: Option<&'static str>,
     /// `None`: the word that ends a stream.
     data: Option<Value>,
 }
 
 impl Frame {
-    pub(super) const DONE: Self = Self { data: None };
+    pub(super) const DONE: Self = Self { name: None, data: None };
+
+    pub(super) const fn named(name: &'static str, data: Value) -> Self {
+        Self { name: Some(name), data: Some(data) }
+    }
 
     pub(super) const fn data(data: Value) -> Self {
-        Self { data: Some(data) }
+        Self { name: None, data: Some(data) }
     }
 
     fn bytes(&self) -> Bytes {
+        let name = self.name.map(|name| format!("event: {name}\n")).unwrap_or_default();
         match &self.data {
-            Some(data) => Bytes::from(format!("data: {data}\n\n")),
+            Some(data) => Bytes::from(format!("{name}data: {data}\n\n")),
             None => Bytes::from_static(b"data: [DONE]\n\n"),
         }
     }

@@ -2,7 +2,9 @@
 
 mod answers;
 mod choices;
+mod description;
 mod refusals;
+mod responses;
 mod streams;
 mod structured;
 mod tokens;

@@ -61,7 +61,7 @@ async fn read(app: &App, request: Request) -> Result<(&Served, Fields, usize), A
     Ok((served, fields, body_bytes))
 }
 
-fn input(fields: &mut Fields) -> Result<(Input, &'static str), ApiError> {
+pub(super) fn input(fields: &mut Fields) -> Result<(Input, &'static str), ApiError> {
     let with_special = fields.bool("add_special_tokens")?;
     match fields.string("prompt")? {
         Some(text) => Ok((Input::Text { text, with_special: with_special.unwrap_or(true) }, "prompt")),

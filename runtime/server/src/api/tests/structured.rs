@@ -21,10 +21,10 @@ async fn what_comes_out_has_the_form_that_was_asked_for() {
     for seed in 0..6 {
         let mut more = strict.clone();
         merge(&mut more, json!({"seed": seed}));
-        let (text, reason) = ask(&test, more).await;
-        let value: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}"));
-        assert!(value["age"].as_i64().is_some_and(|age| (0..=150).contains(&age)), "{text}");
-        assert!(value["ok"].is_boolean() && ["a", "b"].contains(&value["next"].as_str().unwrap()), "{text}");
+        let (said, reason) = ask(&test, more).await;
+        let value: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}"));
+        assert!(value["age"].as_i64().is_some_and(|age| (0..=150).contains(&age)), "{said}");
+        assert!(value["ok"].is_boolean() && ["a", "b"].contains(&value["next"].as_str().unwrap()), "{said}");
         assert_eq!(reason, "stop");
     }
     for (more, allowed) in [
@@ -34,8 +34,8 @@ async fn what_comes_out_has_the_form_that_was_asked_for() {
         (json!({"guided_grammar": "start: \"x\" | \"y\""}), &["x", "y"]),
         (json!({"guided_json": {"const": 5}}), &["5"]),
     ] {
-        let (text, reason) = ask(&test, more).await;
-        assert!(allowed.contains(&text.as_str()) && reason == "stop", "{text} {reason}");
+        let (said, reason) = ask(&test, more).await;
+        assert!(allowed.contains(&said.as_str()) && reason == "stop", "{said} {reason}");
     }
 }
 
@@ -48,8 +48,8 @@ async fn an_object_that_is_cut_off_says_so() {
     let body = completion("w", json!({"guided_regex": "[a-c]{4}", "n": 3, "max_tokens": 9}));
     let answer = post(&test, COMPLETIONS, body).await.json();
     for choice in answer["choices"].as_array().unwrap() {
-        let text = choice["text"].as_str().unwrap();
-        assert!(text.len() == 4 && text.bytes().all(|byte| (b'a'..=b'c').contains(&byte)), "{text}");
+        let said = choice["text"].as_str().unwrap();
+        assert!(said.len() == 4 && said.bytes().all(|byte| (b'a'..=b'c').contains(&byte)), "{said}");
         assert_eq!(choice["finish_reason"], "stop");
     }
 }

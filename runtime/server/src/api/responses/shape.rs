@@ -1,0 +1,242 @@
+//! Responses: items of output, at once or as events.
+
+use alcazar_engine::Usage;
+use alcazar_text::Delta;
+use serde_json::{Value, json};
+
+use super::super::{
+    ApiError,
+    chat_shape::Parser,
+    generate::{Header, new_id},
+    sse::{Frame, Shape, Whole},
+};
+use crate::answer::Text;
+
+pub(super) struct ResponseShape {
+    header: Header,
+    /// What is repeated of the request.
+    told: Value,
+    parser: Parser,
+    items: Vec<Item>,
+    n_events: u64,
+    finish_reason: &'static str,
+}
+
+struct Item {
+    id: String,
+    kind: Kind,
+    /// Text, or arguments.
+    text: String,
+    is_open: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Message,
+    Reasoning,
+    Call { call_id: String, name: String },
+}
+
+impl Item {
+    fn value(&self) -> Value {
+        let status = if self.is_open { "in_progress" } else { "completed" };
+        match &self.kind {
+            Kind::Message => {
+                let content = if self.is_open { json!([]) } else { json!([self.part()]) };
+                json!({"id": self.id, "type": "message", "status": status, "role": "assistant", "content": content})
+            }
+            Kind::Reasoning => {
+                let content = if self.is_open { json!([]) } else { json!([self.part()]) };
+                json!({"id": self.id, "type": "reasoning", "status": status, "summary": [], "content": content})
+            }
+            Kind::Call { call_id, name } => json!({
+                "id": self.id, "type": "function_call", "status": status, "call_id": call_id, "name": name,
+                "arguments": self.text,
+            }),
+        }
+    }
+
+    fn part(&self) -> Value {
+        match self.kind {
+            Kind::Message => json!({"type": "output_text", "text": self.text, "annotations": [], "logprobs": []}),
+            Kind::Reasoning | Kind::Call { .. } => json!({"type": "reasoning_text", "text": self.text}),
+        }
+    }
+
+    /// Names of the events of a piece, and of its end, and the field of the end's text.
+    const fn events(&self) -> (&'static str, &'static str, &'static str) {
+        match self.kind {
+            Kind::Message => ("response.output_text.delta", "response.output_text.done", "text"),
+            Kind::Reasoning => ("response.reasoning_text.delta", "response.reasoning_text.done", "text"),
+            Kind::Call { .. } => {
+                ("response.function_call_arguments.delta", "response.function_call_arguments.done", "arguments")
+            }
+        }
+    }
+}
+
+impl ResponseShape {
+    pub(super) const fn new(header: Header, told: Value, parser: Parser) -> Self {
+        Self { header, told, parser, items: Vec::new(), n_events: 0, finish_reason: "" }
+    }
+
+    fn object(&self, status: &str, usage: Option<&Usage>) -> Value {
+        let incomplete = (status == "incomplete").then(|| json!({"reason": "max_output_tokens"}));
+        let mut object = json!({
+            "id": self.header.id, "object": "response", "created_at": self.header.created, "status": status,
+            "error": null, "incomplete_details": incomplete, "model": self.header.model,
+            "output": self.items.iter().map(Item::value).collect::<Vec<_>>(),
+            "usage": usage.map(|usage| json!({
+                "input_tokens": usage.prompt_tokens,
+                "input_tokens_details": {"cached_tokens": usage.cached_tokens},
+                "output_tokens": usage.completion_tokens,
+                "output_tokens_details": {"reasoning_tokens": 0},
+                "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+            })),
+        });
+        if let (Value::Object(object), Value::Object(told)) = (&mut object, &self.told) {
+            object.extend(told.clone());
+        }
+        object
+    }
+
+    fn event(&mut self, name: &'static str, mut data: Value) -> Frame {
+        data["type"] = name.into();
+        data["sequence_number"] = self.n_events.into();
+        self.n_events += 1;
+        Frame::named(name, data)
+    }
+
+    fn take(&mut self, delta: Delta) -> Vec<Frame> {
+        match delta {
+            Delta::Content(text) => self.piece(Kind::Message, &text),
+            Delta::Reasoning(text) => self.piece(Kind::Reasoning, &text),
+            Delta::Call { name, .. } => {
+                let call_id = self.parser.call_id();
+                let mut frames = self.end_item();
+                frames.extend(self.begin(Kind::Call { call_id, name }));
+                frames
+            }
+            Delta::Arguments { text, .. } => match self.items.last().map(|item| item.kind.clone()) {
+                Some(kind @ Kind::Call { .. }) => self.piece(kind, &text),
+                _ => vec![],
+            },
+        }
+    }
+
+    /// More of the open item, or of a new one when it is of another kind.
+    fn piece(&mut self, kind: Kind, text: &str) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        if self.items.last().is_none_or(|item| item.kind != kind || !item.is_open) {
+            frames.extend(self.end_item());
+            frames.extend(self.begin(kind));
+        }
+        let output_index = self.items.len() - 1;
+        let Some(item) = self.items.last_mut() else { return frames };
+        item.text.push_str(text);
+        let (name, _, _) = item.events();
+        let mut data = json!({"item_id": item.id, "output_index": output_index, "delta": text});
+        if !matches!(item.kind, Kind::Call { .. }) {
+            data["content_index"] = 0.into();
+        }
+        if item.kind == Kind::Message {
+            data["logprobs"] = json!([]);
+        }
+        frames.push(self.event(name, data));
+        frames
+    }
+
+    fn begin(&mut self, kind: Kind) -> Vec<Frame> {
+        let prefix = match kind {
+            Kind::Message => "msg",
+            Kind::Reasoning => "rs",
+            Kind::Call { .. } => "fc",
+        };
+        let is_call = matches!(kind, Kind::Call { .. });
+        let item = Item { id: new_id(prefix), kind, text: String::new(), is_open: true };
+        let (id, part, value, output_index) = (item.id.clone(), item.part(), item.value(), self.items.len());
+        self.items.push(item);
+        let mut frames =
+            vec![self.event("response.output_item.added", json!({"output_index": output_index, "item": value}))];
+        if !is_call {
+            let data = json!({"item_id": id, "output_index": output_index, "content_index": 0, "part": part});
+            frames.push(self.event("response.content_part.added", data));
+        }
+        frames
+    }
+
+    fn end_item(&mut self) -> Vec<Frame> {
+        let Some(output_index) = self.items.len().checked_sub(1) else { return vec![] };
+        let Some(item) = self.items.last_mut().filter(|item| item.is_open) else { return vec![] };
+        item.is_open = false;
+        let (_, name, field) = item.events();
+        let (id, part, value) = (item.id.clone(), item.part(), item.value());
+        let mut data = json!({"item_id": id, "output_index": output_index});
+        data[field] = item.text.clone().into();
+        let call_name = match &item.kind {
+            Kind::Call { name, .. } => Some(name.clone()),
+            Kind::Message | Kind::Reasoning => None,
+        };
+        let is_message = item.kind == Kind::Message;
+        let mut frames = Vec::new();
+        if let Some(call_name) = call_name {
+            data["name"] = call_name.into();
+            frames.push(self.event(name, data));
+        } else {
+            data["content_index"] = 0.into();
+            if is_message {
+                data["logprobs"] = json!([]);
+            }
+            frames.push(self.event(name, data));
+            let data = json!({"item_id": id, "output_index": output_index, "content_index": 0, "part": part});
+            frames.push(self.event("response.content_part.done", data));
+        }
+        frames.push(self.event("response.output_item.done", json!({"output_index": output_index, "item": value})));
+        frames
+    }
+
+    fn status(&self) -> &'static str {
+        if self.finish_reason == "length" { "incomplete" } else { "completed" }
+    }
+}
+
+impl Shape for ResponseShape {
+    fn opening(&mut self) -> Vec<Frame> {
+        let names = ["response.created", "response.in_progress"];
+        let response = self.object("in_progress", None);
+        names.into_iter().map(|name| self.event(name, json!({"response": response}))).collect()
+    }
+
+    fn text(&mut self, _: usize, text: Text) -> Vec<Frame> {
+        self.parser.push(&text.text).into_iter().flat_map(|delta| self.take(delta)).collect()
+    }
+
+    fn end(&mut self, _: usize, finish_reason: &'static str) -> Vec<Frame> {
+        self.finish_reason = finish_reason;
+        let mut frames: Vec<Frame> = self.parser.finish().into_iter().flat_map(|delta| self.take(delta)).collect();
+        frames.extend(self.end_item());
+        frames
+    }
+
+    fn close(&mut self, usage: &Usage) -> Vec<Frame> {
+        let status = self.status();
+        let name = if status == "incomplete" { "response.incomplete" } else { "response.completed" };
+        let response = self.object(status, Some(usage));
+        vec![self.event(name, json!({"response": response}))]
+    }
+
+    fn failed(&mut self) -> Vec<Frame> {
+        let error = ApiError::failed().body();
+        let mut response = self.object("failed", None);
+        response["error"] = json!({"code": "server_error", "message": error["error"]["message"]});
+        vec![self.event("response.failed", json!({"response": response}))]
+    }
+
+    fn whole(&mut self, choices: Vec<Whole>, usage: &Usage) -> Value {
+        for whole in choices {
+            self.text(0, Text { text: whole.text, tokens: vec![] });
+            self.end(0, whole.finish_reason);
+        }
+        self.object(self.status(), Some(usage))
+    }
+}
