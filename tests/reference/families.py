@@ -5,14 +5,16 @@ Where llama.cpp has the architecture, the same weights as GGUF (families_gguf.py
 """
 
 import json
+import pathlib
 import sys
+import tempfile
 
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
 import families_gguf
-from output import ROOT, settle
+from output import ROOT
 
 HERE = "tests/fixtures/decoders"
 PROMPT, GREEDY, ROWS = 24, 64, (0, 7, 15, 23)
@@ -165,6 +167,25 @@ def write(name, model, expected, folder):
     families_gguf.write(name, folder)
 
 
+def check(name, model, expected):
+    """Fails when the committed files are not what this script makes; scores may differ by what another CPU rounds."""
+    committed = ROOT / HERE / name
+    with tempfile.TemporaryDirectory() as folder:
+        write(name, model, expected, made := pathlib.Path(folder))
+        for file in ["config.json", "model.safetensors", "gguf/model.gguf"]:
+            there = [(folder / file).exists() and (folder / file).read_bytes() for folder in (committed, made)]
+            if there[0] != there[1]:
+                sys.exit(f"{HERE}/{name}/{file} is not what this script makes; run it without --check")
+    found = json.loads((committed / "expected.json").read_text())
+    far = max(abs(a - b) for row, scores in expected["rows"].items() for a, b in zip(scores, found["rows"][row]))
+    if far > 1e-4 or found["greedy"] != expected["greedy"]:
+        sys.exit(f"{HERE}/{name}/expected.json is not what this script makes: scores differ by {far}")
+
+
 if __name__ == "__main__":
-    for name in sys.argv[1:] or FAMILIES:
-        write(name, *make(name), ROOT / HERE / name)
+    names = [name for name in sys.argv[1:] if name != "--check"]
+    for name in names or FAMILIES:
+        if "--check" in sys.argv:
+            check(name, *make(name))
+        else:
+            write(name, *make(name), ROOT / HERE / name)

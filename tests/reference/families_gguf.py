@@ -67,6 +67,10 @@ def metadata(out, config, arch):
         out.add_expert_feed_forward_length(config.get("moe_intermediate_size", inner))
     out.add_tokenizer_model("gpt2")
     out.add_tokenizer_pre("default")
+    # llama.cpp opens no file without them.
+    out.add_token_list([chr(0x100 + n) for n in range(config["vocab_size"])])
+    out.add_token_types([gguf.TokenType.NORMAL] * config["vocab_size"])
+    out.add_token_merges(["\u0100 \u0101"])
 
 
 def scaling(out, config, rope):
@@ -160,8 +164,9 @@ def write(name, folder):
             name = name.removeprefix("transformer.")
         target = names.get_name(name, try_suffixes=(".weight", ".bias"))
         assert target, f"{name} has no name in GGUF"
-        exact = np.array_equal(tensor.astype(np.float16).astype(np.float32), tensor)
-        out.add_tensor(target, np.ascontiguousarray(tensor.astype(np.float16) if tensor.ndim > 1 and exact else tensor))
+        half = tensor.astype(np.float16)
+        is_half = tensor.ndim > 1 and target.endswith("weight") and np.array_equal(half.astype(np.float32), tensor)
+        out.add_tensor(target, np.ascontiguousarray(half if is_half else tensor))
     out.write_header_to_file()
     out.write_kv_data_to_file()
     out.write_tensors_to_file()

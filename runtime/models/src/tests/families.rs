@@ -217,6 +217,50 @@ fn gpt_oss_in_mxfp4() {
     }
 }
 
+/// Files whose names begin otherwise than the fixture's.
+struct Prefixed {
+    files: ModelFiles,
+    theirs: &'static str,
+    fixtures: &'static str,
+}
+
+impl Prefixed {
+    fn fixtures_name(&self, name: &str) -> Option<String> {
+        if name.starts_with("lm_head") {
+            return Some(name.to_owned());
+        }
+        Some(format!("{}{}", self.fixtures, name.strip_prefix(self.theirs)?))
+    }
+}
+
+impl WeightSource for Prefixed {
+    fn describe(&self, name: &str) -> Option<(WeightType, Vec<usize>)> {
+        self.files.describe(&self.fixtures_name(name)?)
+    }
+
+    fn read(&self, name: &str) -> Result<RawTensor<'_>, SourceError> {
+        self.files.read(&self.fixtures_name(name).unwrap_or_else(|| name.to_owned()))
+    }
+}
+
+#[test]
+fn names_may_begin_as_other_publishers_have_them() {
+    for (name, fixtures, theirs) in [
+        ("gpt2", "transformer.", ""),
+        ("bloom", "transformer.", ""),
+        ("opt", "model.decoder.", "decoder."),
+        ("gemma3", "model.", "language_model.model."),
+        ("gemma3", "model.", "model.language_model."),
+    ] {
+        let fixture = Fixture::read(name);
+        let files = alcazar_formats::open(&fixture.folder).unwrap();
+        let config = files.config().clone();
+        let mut model = load(CandleBackend::plain(), &config, &Prefixed { files, theirs, fixtures }, CACHE).unwrap();
+        let scores = model.forward(&alone(&fixture.prompt, 0, vec![23])).unwrap();
+        assert!(difference(scores.row(0).unwrap(), &fixture.rows[3].1) < PLAIN_TOLERANCE, "{name} {theirs}");
+    }
+}
+
 #[test]
 fn every_fixture_has_its_test() {
     let mut found: Vec<_> = std::fs::read_dir(fixtures()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
