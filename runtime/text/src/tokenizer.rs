@@ -12,6 +12,8 @@ mod pieces;
 mod pre_tokenizer;
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 pub(crate) mod tests;
 
 use pieces::Pieces;
