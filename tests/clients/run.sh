@@ -2,6 +2,7 @@
 # Runs the official and the common client libraries against the runtime, with the real SmolLM2.
 # Installs pinned versions below target/clients first; starts the server on a free port of the loopback and stops it.
 set -euo pipefail
+SECONDS=0
 cd "$(dirname "$0")/../.."
 state=target/clients
 here=tests/clients
@@ -29,10 +30,13 @@ fi
   --max-queued 200 --termination-log "$state/last-word" 2>"$state/server.log" &
 server=$!
 trap 'kill "$server" 2>/dev/null; wait "$server" 2>/dev/null || true' EXIT
-for _ in $(seq 600); do
-  grep -q '"message":"serving"' "$state/server.log" && break
-  kill -0 "$server" 2>/dev/null || { echo "the server ended:" >&2; tail -5 "$state/server.log" >&2; exit 1; }
-  sleep 0.1
+until grep -q '"message":"serving"' "$state/server.log"; do
+  if ! kill -0 "$server" 2>/dev/null || [ "$SECONDS" -gt 300 ]; then
+    echo "the server does not serve:" >&2
+    tail -5 "$state/server.log" >&2
+    exit 1
+  fi
+  sleep 0.2
 done
 api=$(grep -o '"api":"[^"]*"' "$state/server.log" | head -1 | cut -d'"' -f4)
 export ALCAZAR_API="http://$api"
