@@ -32,8 +32,7 @@ pub(in crate::api) struct ChatRequest {
 pub(in crate::api) struct ChatKnobs {
     /// Functions that the model may call.
     pub tools: Option<Vec<Tool>>,
-    /// `none`, `auto`, `required`, or an object that names a function.
-    pub tool_choice: Option<Value>,
+    pub tool_choice: Option<ToolChoice>,
     /// Whether one answer may hold several calls.
     pub parallel_tool_calls: Option<bool>,
     /// Whether the answer is to follow; templates put the assistant's beginning then.
@@ -77,8 +76,7 @@ pub(in crate::api) enum Prompt {
 #[derive(JsonSchema, Serialize)]
 pub(in crate::api) struct Message {
     pub role: Role,
-    /// A string, or parts of the type `text`.
-    pub content: Option<Value>,
+    pub content: Option<Content>,
     pub name: Option<String>,
     /// Which call a message of a tool answers.
     pub tool_call_id: Option<String>,
@@ -86,6 +84,54 @@ pub(in crate::api) struct Message {
     pub tool_calls: Option<Vec<Map<String, Value>>>,
     /// What the assistant thought.
     pub reasoning_content: Option<String>,
+}
+
+/// A string, or parts of it, a line each.
+#[derive(JsonSchema, Serialize)]
+#[serde(untagged)]
+pub(in crate::api) enum Content {
+    Text(String),
+    Parts(Vec<Part>),
+}
+
+#[derive(JsonSchema, Serialize)]
+pub(in crate::api) struct Part {
+    pub r#type: PartKind,
+    pub text: String,
+}
+
+#[derive(JsonSchema, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::api) enum PartKind {
+    Text,
+    InputText,
+    OutputText,
+}
+
+/// Whether the model calls.
+#[derive(JsonSchema, Serialize)]
+#[serde(untagged)]
+pub(in crate::api) enum ToolChoice {
+    Word(ToolChoiceWord),
+    /// `{"type": "function", "function": {"name": …}}`
+    Named(Map<String, Value>),
+}
+
+#[derive(JsonSchema, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::api) enum ToolChoiceWord {
+    None,
+    Auto,
+    Required,
+}
+
+/// A string, or a list of messages, calls and their outputs.
+#[derive(JsonSchema, Serialize)]
+#[serde(untagged)]
+pub(in crate::api) enum ResponseInput {
+    Text(String),
+    Messages(Vec<Message>),
+    Items(Vec<Map<String, Value>>),
 }
 
 #[derive(JsonSchema, Serialize)]
@@ -209,8 +255,7 @@ pub(in crate::api) struct StreamOptions {
 pub(in crate::api) struct ResponseRequest {
     /// The name that `/v1/models` lists.
     pub model: String,
-    /// A string, or a list of messages, calls and their outputs.
-    pub input: Value,
+    pub input: ResponseInput,
     pub instructions: Option<String>,
     #[schemars(range(min = 1))]
     pub max_output_tokens: Option<u32>,
@@ -223,7 +268,7 @@ pub(in crate::api) struct ResponseRequest {
     pub text: Option<Map<String, Value>>,
     /// Functions, their fields beside the type.
     pub tools: Option<Vec<Map<String, Value>>>,
-    pub tool_choice: Option<Value>,
+    pub tool_choice: Option<ToolChoice>,
     pub parallel_tool_calls: Option<bool>,
     /// `effort`, for templates that know it.
     pub reasoning: Option<Map<String, Value>>,
