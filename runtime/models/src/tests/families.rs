@@ -254,7 +254,7 @@ fn names_may_begin_as_other_publishers_have_them() {
     ] {
         let fixture = Fixture::read(name);
         let files = alcazar_formats::open(&fixture.folder).unwrap();
-        let config = files.config().clone();
+        let config = files.config().decoder().unwrap().clone();
         let mut model = load(CandleBackend::plain(), &config, &Prefixed { files, theirs, fixtures }, CACHE).unwrap();
         let scores = model.forward(&alone(&fixture.prompt, 0, vec![23])).unwrap();
         assert!(difference(scores.row(0).unwrap(), &fixture.rows[3].1) < PLAIN_TOLERANCE, "{name} {theirs}");
