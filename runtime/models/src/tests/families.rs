@@ -180,6 +180,7 @@ families! {
     mistral_with_a_window: "mistral";
     qwen2_with_windows_in_later_layers: "qwen2-window";
     qwen3: "qwen3", "gguf";
+    gemma: "gemma", "gguf";
     gemma2: "gemma2", "gguf";
     gemma3: "gemma3", "gguf";
     phi3_within_its_first_context: "phi3", "gguf";
@@ -200,6 +201,7 @@ families! {
     opt_with_norms_after: "opt-after";
     bloom: "bloom", "gguf";
     falcon: "falcon", "gguf";
+    falcon_with_one_norm: "falcon-one-norm", "gguf";
     falcon_with_shared_keys: "falcon-shared", "gguf";
     falcon_with_slopes: "falcon-alibi";
     gpt_j: "gpt-j";
