@@ -40,6 +40,7 @@ FAMILIES = {
     # A window in the later layers; norms of heads, heads wider than their share.
     "qwen2-window": ("Qwen2", {**LLAMA, "use_sliding_window": True, "sliding_window": 6, "max_window_layers": 1}),
     "qwen3": ("Qwen3", {**LLAMA, "head_dim": 16, "attention_bias": True}),
+    "gemma": ("Gemma", {**LLAMA, "head_dim": 16, "hidden_act": "gelu_pytorch_tanh"}),
     "gemma2": ("Gemma2", {**LLAMA, "head_dim": 16, "query_pre_attn_scalar": 10, "sliding_window": 6, "attn_logit_softcapping": 2.0, "final_logit_softcapping": 3.0}),
     "gemma3": ("Gemma3Text", {**LLAMA, "head_dim": 16, "query_pre_attn_scalar": 10, "sliding_window": 6, "layer_types": ["sliding_attention", "sliding_attention", "full_attention"],
                "rope_parameters": {"sliding_attention": rope(), "full_attention": rope(50000.0, rope_type="linear", factor=8.0)}}),
@@ -61,6 +62,7 @@ FAMILIES = {
     "opt-after": ("OPT", {**LLAMA, "ffn_dim": 64, "do_layer_norm_before": False, "word_embed_proj_dim": 16}),
     "bloom": ("Bloom", dict(vocab_size=128, hidden_size=48, n_layer=3, n_head=6)),
     "falcon": ("Falcon", {**LLAMA, "ffn_hidden_size": 64, "new_decoder_architecture": True, "num_kv_heads": 2, "rope_parameters": rope()}),
+    "falcon-one-norm": ("Falcon", {**LLAMA, "ffn_hidden_size": 64, "new_decoder_architecture": True, "num_kv_heads": 2, "num_ln_in_parallel_attn": 1, "tie_word_embeddings": False, "rope_parameters": rope()}),
     "falcon-shared": ("Falcon", {**LLAMA, "ffn_hidden_size": 64, "multi_query": True, "rope_parameters": rope()}),
     "falcon-alibi": ("Falcon", {**LLAMA, "ffn_hidden_size": 64, "multi_query": False, "parallel_attn": False, "alibi": True, "bias": True}),
     "gpt-j": ("GPTJ", {**GPT2, "rotary_dim": 4}),

@@ -12,9 +12,9 @@ from llama import permuted
 A = gguf.MODEL_ARCH
 # Fixtures whose architecture llama.cpp can run, with the options that its files can say.
 ARCHITECTURES = {
-    "llama-yarn": A.LLAMA, "llama-linear": A.LLAMA, "qwen3": A.QWEN3, "gemma2": A.GEMMA2, "gemma3": A.GEMMA3, "phi3": A.PHI3, "phi3-long": A.PHI3, "olmo2": A.OLMO2,
+    "llama-yarn": A.LLAMA, "llama-linear": A.LLAMA, "qwen3": A.QWEN3, "gemma": A.GEMMA, "gemma2": A.GEMMA2, "gemma3": A.GEMMA3, "phi3": A.PHI3, "phi3-long": A.PHI3, "olmo2": A.OLMO2,
     "smollm3": A.SMOLLM3, "starcoder2": A.STARCODER2, "gpt2": A.GPT2, "gpt-neox": A.GPTNEOX, "gpt-neox-sequential": A.GPTNEOX, "mixtral": A.LLAMA,
-    "qwen3-moe-normed": A.QWEN3MOE, "gpt-bigcode": A.STARCODER, "bloom": A.BLOOM, "falcon": A.FALCON, "falcon-shared": A.FALCON, "gpt-oss": A.GPT_OSS, "gpt-oss-mxfp4": A.GPT_OSS,
+    "qwen3-moe-normed": A.QWEN3MOE, "gpt-bigcode": A.STARCODER, "bloom": A.BLOOM, "falcon": A.FALCON, "falcon-shared": A.FALCON, "falcon-one-norm": A.FALCON, "gpt-oss": A.GPT_OSS, "gpt-oss-mxfp4": A.GPT_OSS,
 }
 
 
@@ -101,7 +101,7 @@ def arranged(name, tensor, config):
         return {name: permuted(flat, heads if ".q_proj." in name else kv).reshape(tensor.shape)}
     if kind.startswith("gemma") and name.endswith("norm.weight"):
         tensor = tensor + 1
-    if kind.startswith("gemma"):
+    if kind.startswith("gemma") and "query_pre_attn_scalar" in config:
         # The files cannot say the scale of the scores: it goes into the queries.
         scale = math.sqrt(dim / config["query_pre_attn_scalar"])
         scaled = ".q_norm." if kind == "gemma3_text" else ".q_proj."

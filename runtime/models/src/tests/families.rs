@@ -7,6 +7,7 @@ use alcazar_core::{
     Batch, BlockId, CacheShape, Logits, Model, RawTensor, SeqId, Sequence, SourceError, TokenId, WeightSource,
     WeightType,
 };
+use alcazar_engine::{Effect, Engine, EngineConfig, Request, Sampling};
 use alcazar_formats::ModelFiles;
 use serde_json::Value;
 
@@ -120,6 +121,39 @@ fn stands_alone_and_in_company(fixture: &Fixture) {
     }
 }
 
+/// Through the engine, in steps of a few rows, while others come and go: the same tokens.
+fn answers_through_the_engine(fixture: &Fixture) {
+    let config = EngineConfig {
+        max_sequences: 4,
+        max_queued: 8,
+        max_queued_tokens: 1000,
+        step_tokens: 8,
+        context_length: 128,
+        seed: 1,
+    };
+    let mut engine = Engine::new(fixture.open("", CandleBackend::cpu()), config);
+    let request = |prompt: &[TokenId], n: usize| Request {
+        prompt: prompt.to_vec(),
+        max_tokens: Some(n),
+        sampling: Sampling { temperature: 0.0, ..Sampling::default() },
+        ..Request::default()
+    };
+    engine.submit(request(&fixture.prompt[..5], 30)).unwrap();
+    let whose = engine.submit(request(&fixture.prompt, fixture.greedy.len())).unwrap();
+    engine.submit(request(&fixture.prompt[..17], 9)).unwrap();
+    let mut answer = Vec::new();
+    while !engine.is_idle() {
+        for effect in engine.step() {
+            match effect {
+                Effect::Token { id, token } if id == whose => answer.push(token),
+                Effect::Failed { error, .. } => panic!("{error}"),
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(answer, fixture.greedy);
+}
+
 /// A test for each fixture, and the list of all.
 macro_rules! families {
     ($($test:ident: $name:literal $(, $file:literal)*;)*) => {
@@ -131,6 +165,9 @@ macro_rules! families {
                 is_the_reference(&fixture, "");
                 $(is_the_reference(&fixture, $file);)*
                 stands_alone_and_in_company(&fixture);
+                if !fixture.greedy.is_empty() {
+                    answers_through_the_engine(&fixture);
+                }
             }
         )*
     };
@@ -143,6 +180,7 @@ families! {
     mistral_with_a_window: "mistral";
     qwen2_with_windows_in_later_layers: "qwen2-window";
     qwen3: "qwen3", "gguf";
+    gemma: "gemma", "gguf";
     gemma2: "gemma2", "gguf";
     gemma3: "gemma3", "gguf";
     phi3_within_its_first_context: "phi3", "gguf";
@@ -163,6 +201,7 @@ families! {
     opt_with_norms_after: "opt-after";
     bloom: "bloom", "gguf";
     falcon: "falcon", "gguf";
+    falcon_with_one_norm: "falcon-one-norm", "gguf";
     falcon_with_shared_keys: "falcon-shared", "gguf";
     falcon_with_slopes: "falcon-alibi";
     gpt_j: "gpt-j";

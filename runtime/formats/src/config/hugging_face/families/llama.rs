@@ -1,7 +1,7 @@
 //! Llama and those that were made after it.
 
 use alcazar_core::{
-    DecoderConfig, Family, Gating,
+    Activation, DecoderConfig, Family, Gating,
     config::{FeedForward, NormKind, Position, QkNorm, RopeConfig, Rotation, Routing},
 };
 
@@ -37,6 +37,15 @@ pub(super) fn adapt(keys: &Keys<'_>, config: &mut DecoderConfig) -> Result<(), E
     match config.architecture.as_str() {
         "qwen3" | "qwen3_moe" => config.attention.qk_norm = QkNorm::Heads,
         "smollm3" => no_rotation(keys, config)?,
+        "gemma" => {
+            config.block.gain_offset = 1.0;
+            config.input.scale = Some(root(config.hidden));
+            // Its first files name the exact function; they were trained with the approximation.
+            if !matches!(activation(keys, "gelu")?, Activation::GeluErf | Activation::GeluTanh) {
+                return Err(keys.unsupported("a gemma with another hidden_act".to_owned(), "gelu, gelu_pytorch_tanh"));
+            }
+            config.feed_forward_kind = FeedForward::Gated(Gating::Of(Activation::GeluTanh));
+        }
         _ => {}
     }
     windows(keys, config)
@@ -118,7 +127,7 @@ fn no_rotation(keys: &Keys<'_>, config: &mut DecoderConfig) -> Result<(), Error>
 fn windows(keys: &Keys<'_>, config: &mut DecoderConfig) -> Result<(), Error> {
     let architecture = config.architecture.clone();
     let uses = match architecture.as_str() {
-        "llama" | "olmo2" => false,
+        "llama" | "olmo2" | "gemma" => false,
         "qwen2" | "qwen3" | "qwen3_moe" | "smollm3" => keys.bool("/use_sliding_window").unwrap_or(false),
         _ => true,
     };
