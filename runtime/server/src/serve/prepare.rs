@@ -1,6 +1,6 @@
 //! From files on a volume to a model that has answered once.
 
-use std::{path::Path, path::PathBuf, sync::Arc};
+use std::{path::Path, path::PathBuf, sync::Arc, time::Duration};
 
 use alcazar_engine::{Engine, Gate};
 use alcazar_store::{FetchError, Progress, digest_of, manifest::parse_digest};
@@ -49,7 +49,9 @@ pub(super) async fn prepare(args: &cli::Serve, app: &App, load: Load) -> Result<
     benchmark::warm_up(&thread.handle()).await.map_err(|source| ServeError::WarmUp { source })?;
     let max_requests = args.max_sequences.get().saturating_add(args.max_queued);
     let gate = Gate::new(max_requests, context_length.saturating_mul(QUEUED_CONTEXTS.max(args.max_sequences.get())));
-    let served = Served { language, engine: thread.handle(), gate, context_length, vocabulary: vocabulary as usize };
+    let request_timeout = Duration::from_secs(args.request_seconds.get());
+    let engine = thread.handle();
+    let served = Served { language, engine, gate, context_length, request_timeout, vocabulary: vocabulary as usize };
     app.serve(served, |status| {
         status.digest = digest;
         status.layers_offloaded = if device == "CPU" { 0 } else { layers };
