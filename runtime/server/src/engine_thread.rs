@@ -220,7 +220,7 @@ fn obey(engine: &mut Engine, streams: &mut Streams<'_>, command: Command) -> std
             let is_heard = reply.send(outcome).is_ok();
             match id {
                 Some(id) if is_heard => {
-                    streams.open(id, events, streams::Meta { arrived, prompt_tokens, max_tokens, permit })
+                    streams.open(id, events, streams::Meta { arrived, prompt_tokens, max_tokens, permit });
                 }
                 // The caller left while its request was on the way.
                 Some(id) => drop(engine.cancel(id)),

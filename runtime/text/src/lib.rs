@@ -17,4 +17,4 @@ pub use grammar::{Grammar, GrammarCompiler, GrammarError, GrammarState};
 pub use output::{Delta, Expected, OutputFormat, OutputParser, ToolFormat};
 pub use stop::{StopMatcher, StopStep};
 pub use template::{ChatTemplate, RenderInput, TemplateError};
-pub use tokenizer::{Special, Tokenizer, TokenizerError};
+pub use tokenizer::{Legacy, Special, Tokenizer, TokenizerError};

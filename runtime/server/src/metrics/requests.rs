@@ -1,6 +1,6 @@
 //! What single requests took: vLLM's histograms of times and sizes.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use prometheus::{Histogram, HistogramOpts, Registry};
 
@@ -93,7 +93,9 @@ impl RequestMetrics {
         let Course { arrived, started, first_token, last_token, prompt_tokens, generated_tokens, max_tokens } = course;
         let between = |histogram: &Histogram, from: Option<Instant>, to: Option<Instant>| {
             let took = from.zip(to).map(|(from, to)| to.saturating_duration_since(from));
-            took.iter().for_each(|took: &Duration| histogram.observe(took.as_secs_f64()));
+            if let Some(took) = took {
+                histogram.observe(took.as_secs_f64());
+            }
             took
         };
         between(&self.queue, Some(*arrived), *started);
@@ -107,7 +109,9 @@ impl RequestMetrics {
         self.prompt_tokens.observe(count(*prompt_tokens));
         self.generation_tokens.observe(count(*generated_tokens));
         self.max_generation_tokens.observe(count(*generated_tokens));
-        max_tokens.iter().for_each(|max_tokens| self.params_max_tokens.observe(count(*max_tokens)));
+        if let Some(max_tokens) = max_tokens {
+            self.params_max_tokens.observe(count(*max_tokens));
+        }
     }
 }
 

@@ -9,6 +9,8 @@ pub(super) enum Spelling {
     ByteLevel,
     /// `▁` is a space, `<0x0A>` a byte (SentencePiece).
     SentencePiece,
+    /// `▁` begins a word (WordPiece, as GGUF has it).
+    WordPiece,
 }
 
 /// Bytes of all tokens, one after the other.
@@ -67,6 +69,7 @@ fn spell(spelling: Spelling, text: &str, bytes: &mut Vec<u8>) {
                 }
             }
         }
+        Spelling::WordPiece => bytes.extend(text.replace('▁', " ").as_bytes()),
         Spelling::SentencePiece => match byte_token(text) {
             Some(byte) => bytes.push(byte),
             None => bytes.extend(text.replace('▁', " ").as_bytes()),
