@@ -43,7 +43,7 @@ export ALCAZAR_API="http://$api"
 # No client shall look for anything but the server.
 export LITELLM_LOCAL_MODEL_COST_MAP=True LANGCHAIN_TRACING_V2=false DO_NOT_TRACK=1 NO_PROXY=127.0.0.1
 
-timeout 150 "$state/venv/bin/python" "$here/clients.py"
+timeout 240 "$state/venv/bin/python" "$here/clients.py"
 cp "$here/client.mjs" "$state/node/"
 timeout 60 node "$state/node/client.mjs"
 # Random requests out of the description: whatever comes, no answer may be a server's error.

@@ -34,6 +34,11 @@ pub struct EngineConfig {
 /// What happened to a sequence in a step.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
+    /// The model works on it from now on.
+    Started {
+        /// Which sequence.
+        id: SeqId,
+    },
     /// Tokens of its prompt were scored; before any token of the answer.
     Scored {
         /// Which sequence.
@@ -87,6 +92,8 @@ pub struct Load {
     pub prompt_tokens_total: u64,
     /// Tokens of answers, since the start.
     pub generated_tokens_total: u64,
+    /// Tokens that the last step computed.
+    pub last_step_tokens: usize,
 }
 
 /// A model and the sequences that it works on.
@@ -97,6 +104,7 @@ pub struct Engine {
     next_id: u64,
     prompt_tokens_total: u64,
     generated_tokens_total: u64,
+    last_step_tokens: usize,
     /// Steps in a row in which the model panicked whatever it was given.
     n_panics: u32,
 }
@@ -114,7 +122,16 @@ impl Engine {
         };
         let limits = Limits { max_sequences, step_tokens: config.step_tokens };
         let scheduler = Scheduler::new(limits, BlockPool::new(shape));
-        Self { model, config, scheduler, next_id: 0, prompt_tokens_total: 0, generated_tokens_total: 0, n_panics: 0 }
+        Self {
+            model,
+            config,
+            scheduler,
+            next_id: 0,
+            prompt_tokens_total: 0,
+            generated_tokens_total: 0,
+            last_step_tokens: 0,
+            n_panics: 0,
+        }
     }
 
     /// Longest sequence.
@@ -171,17 +188,19 @@ impl Engine {
             preemptions_total: self.scheduler.n_preemptions(),
             prompt_tokens_total: self.prompt_tokens_total,
             generated_tokens_total: self.generated_tokens_total,
+            last_step_tokens: self.last_step_tokens,
         }
     }
 
     /// One pass of the model over as many sequences as fit, and what came of it. Cheap when idle.
     pub fn step(&mut self) -> Vec<Effect> {
         let batch = self.scheduler.plan();
+        self.last_step_tokens = batch.tokens.len();
         if batch.tokens.is_empty() {
             return Vec::new();
         }
         self.count_prompt_tokens(&batch);
-        let mut effects = Vec::new();
+        let mut effects: Vec<Effect> = self.scheduler.take_started().map(|id| Effect::Started { id }).collect();
         self.forward(&batch, &mut effects);
         effects
     }

@@ -28,12 +28,25 @@ pub(crate) struct Entry {
     /// Tokens whose keys and values are in the cache.
     n_cached: usize,
     blocks: Vec<BlockId>,
+    /// Whether it was told that the model works on it.
+    is_started: bool,
 }
 
 impl Entry {
     pub(crate) const fn new(id: SeqId, prompt: Vec<TokenId>, end: usize, sampler: Sampler) -> Self {
         let n_prompt = prompt.len();
-        Self { id, tokens: prompt, n_prompt, end, sampler, to_score: 0, n_scored: 1, n_cached: 0, blocks: Vec::new() }
+        Self {
+            id,
+            tokens: prompt,
+            n_prompt,
+            end,
+            sampler,
+            to_score: 0,
+            n_scored: 1,
+            n_cached: 0,
+            blocks: Vec::new(),
+            is_started: false,
+        }
     }
 
     const fn n_pending(&self) -> usize {
@@ -87,6 +100,15 @@ impl Scheduler {
 
     pub(crate) fn running_mut(&mut self, id: SeqId) -> Option<&mut Entry> {
         self.running.iter_mut().find(|entry| entry.id == id)
+    }
+
+    /// Sequences that were computed for the first time since the last call.
+    pub(crate) fn take_started(&mut self) -> impl Iterator<Item = SeqId> {
+        let new = self.running.iter_mut().filter(|entry| entry.n_cached > 0 && !entry.is_started);
+        new.map(|entry| {
+            entry.is_started = true;
+            entry.id
+        })
     }
 
     /// Takes a sequence out, wherever it is; its blocks are free again.

@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
-use alcazar_engine::Load;
+use alcazar_engine::{Load, Usage};
 use prometheus::{
     Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
+
+mod requests;
+
+pub(crate) use requests::Course;
+use requests::RequestMetrics;
 
 const TTFT_BUCKETS: [f64; 22] = [
     0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0, 80.0,
@@ -24,6 +29,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     running: IntGauge,
     waiting: IntGauge,
+    waiting_by_reason: IntGaugeVec,
     kv_usage: Gauge,
     cache_config: IntGaugeVec,
     preemptions: IntCounter,
@@ -32,7 +38,13 @@ pub(crate) struct Metrics {
     success: IntCounterVec,
     ttft: Histogram,
     inter_token: Histogram,
+    /// The older name of the same; dashboards still read it.
+    per_token: Histogram,
     e2e: Histogram,
+    cache_queries: IntCounter,
+    cache_hits: IntCounter,
+    cached_tokens: IntCounter,
+    requests: RequestMetrics,
     responses: IntCounterVec,
     http_seconds: HistogramVec,
 }
@@ -47,6 +59,10 @@ impl Metrics {
         let metrics = Self {
             running: IntGauge::with_opts(opts("vllm:num_requests_running", "Requests in the batch."))?,
             waiting: IntGauge::with_opts(opts("vllm:num_requests_waiting", "Requests that wait for a place."))?,
+            waiting_by_reason: IntGaugeVec::new(
+                opts("vllm:num_requests_waiting_by_reason", "Requests that wait, by what they wait for."),
+                &["reason"],
+            )?,
             kv_usage: Gauge::with_opts(opts("vllm:kv_cache_usage_perc", "Cache in use; 1 means full."))?,
             cache_config: IntGaugeVec::new(
                 opts("vllm:cache_config_info", "Shape of the cache; the value is always 1."),
@@ -72,6 +88,24 @@ impl Metrics {
                 "Between two tokens of a request.",
                 &TOKEN_BUCKETS,
             ))?,
+            per_token: Histogram::with_opts(histogram(
+                "vllm:time_per_output_token_seconds",
+                "Between two tokens of a request; the older name.",
+                &TOKEN_BUCKETS,
+            ))?,
+            cache_queries: IntCounter::with_opts(opts(
+                "vllm:prefix_cache_queries_total",
+                "Prompt tokens looked up in the cache.",
+            ))?,
+            cache_hits: IntCounter::with_opts(opts(
+                "vllm:prefix_cache_hits_total",
+                "Prompt tokens found in the cache.",
+            ))?,
+            cached_tokens: IntCounter::with_opts(opts(
+                "vllm:prompt_tokens_cached_total",
+                "Prompt tokens that were not computed again.",
+            ))?,
+            requests: RequestMetrics::new(&registry)?,
             e2e: Histogram::with_opts(histogram(
                 "vllm:e2e_request_latency_seconds",
                 "From arrival to the end of a request.",
@@ -96,9 +130,14 @@ impl Metrics {
         for reason in ["stop", "length", "abort", "error"] {
             self.success.with_label_values(&[reason]);
         }
-        let all: [Box<dyn prometheus::core::Collector>; 13] = [
+        let all: [Box<dyn prometheus::core::Collector>; 18] = [
             Box::new(self.running.clone()),
             Box::new(self.waiting.clone()),
+            Box::new(self.waiting_by_reason.clone()),
+            Box::new(self.per_token.clone()),
+            Box::new(self.cache_queries.clone()),
+            Box::new(self.cache_hits.clone()),
+            Box::new(self.cached_tokens.clone()),
             Box::new(self.kv_usage.clone()),
             Box::new(self.cache_config.clone()),
             Box::new(self.preemptions.clone()),
@@ -118,6 +157,8 @@ impl Metrics {
     pub(crate) fn load(&self, load: &Load) {
         self.running.set(gauge(load.running));
         self.waiting.set(gauge(load.waiting));
+        self.waiting_by_reason.with_label_values(&["capacity"]).set(gauge(load.waiting));
+        self.waiting_by_reason.with_label_values(&["deferred"]).set(0);
         #[expect(clippy::cast_precision_loss, reason = "block counts are far below 2^52")]
         let usage = if load.blocks_total == 0 { 0.0 } else { load.blocks_used as f64 / load.blocks_total as f64 };
         self.kv_usage.set(usage);
@@ -148,12 +189,31 @@ impl Metrics {
 
     pub(crate) fn next_token(&self, since_last: Duration) {
         self.inter_token.observe(since_last.as_secs_f64());
+        self.per_token.observe(since_last.as_secs_f64());
         self.generation_tokens.inc();
     }
 
-    pub(crate) fn finished(&self, since_arrival: Duration, reason: &str) {
-        self.e2e.observe(since_arrival.as_secs_f64());
+    pub(crate) fn finished(&self, course: &Course, reason: &str) {
+        self.e2e.observe(course.arrived.elapsed().as_secs_f64());
         self.success.with_label_values(&[reason]).inc();
+        self.requests.finished(course);
+    }
+
+    /// What the cache spared a request that came to its end.
+    pub(crate) fn cache_use(&self, usage: &Usage) {
+        self.cache_queries.inc_by(usage.prompt_tokens as u64);
+        self.cache_hits.inc_by(usage.cached_tokens as u64);
+        self.cached_tokens.inc_by(usage.cached_tokens as u64);
+    }
+
+    /// A request asks for so many answers.
+    pub(crate) fn asked(&self, n: usize) {
+        self.requests.asked(n);
+    }
+
+    /// A step computed so many tokens.
+    pub(crate) fn step(&self, n_tokens: usize) {
+        self.requests.step(n_tokens);
     }
 
     /// `route` is a route's pattern, never what a client wrote.
@@ -195,7 +255,21 @@ mod tests {
         metrics.cache(&Load { blocks_total: 4, block_tokens: 16, ..Load::default() });
         metrics.first_token(Duration::from_millis(30), 7);
         metrics.next_token(Duration::from_millis(10));
-        metrics.finished(Duration::from_millis(40), "stop");
+        let now = std::time::Instant::now();
+        let at = |milliseconds| Some(now + Duration::from_millis(milliseconds));
+        let course = Course {
+            arrived: now,
+            started: at(20),
+            first_token: at(30),
+            last_token: at(40),
+            prompt_tokens: 7,
+            generated_tokens: 2,
+            max_tokens: Some(9),
+        };
+        metrics.finished(&course, "stop");
+        metrics.cache_use(&Usage { prompt_tokens: 7, completion_tokens: 2, cached_tokens: 4 });
+        metrics.asked(3);
+        metrics.step(12);
         let text = metrics.render().expect("text");
         let both = [r#"engine="0""#, r#"model_name="m""#];
         let of = |name: &str, more: &str| {
@@ -213,6 +287,22 @@ mod tests {
             ("vllm:time_to_first_token_seconds_bucket", r#"le="0.04""#, "1"),
             ("vllm:inter_token_latency_seconds_count", "", "1"),
             ("vllm:e2e_request_latency_seconds_count", "", "1"),
+            ("vllm:num_requests_waiting_by_reason", r#"reason="capacity""#, "3"),
+            ("vllm:time_per_output_token_seconds_count", "", "1"),
+            ("vllm:request_time_per_output_token_seconds_sum", "", "0.01"),
+            ("vllm:request_queue_time_seconds_sum", "", "0.02"),
+            ("vllm:request_prefill_time_seconds_sum", "", "0.01"),
+            ("vllm:request_decode_time_seconds_sum", "", "0.01"),
+            ("vllm:request_inference_time_seconds_sum", "", "0.02"),
+            ("vllm:request_prompt_tokens_sum", "", "7"),
+            ("vllm:request_generation_tokens_sum", "", "2"),
+            ("vllm:request_max_num_generation_tokens_sum", "", "2"),
+            ("vllm:request_params_n_sum", "", "3"),
+            ("vllm:request_params_max_tokens_sum", "", "9"),
+            ("vllm:iteration_tokens_total_sum", "", "12"),
+            ("vllm:prefix_cache_queries_total", "", "7"),
+            ("vllm:prefix_cache_hits_total", "", "4"),
+            ("vllm:prompt_tokens_cached_total", "", "4"),
         ] {
             assert_eq!(of(name, more), value, "{name}");
         }

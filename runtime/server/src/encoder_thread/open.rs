@@ -9,7 +9,7 @@ use alcazar_engine::{
 use tokio::sync::oneshot;
 
 use super::{EncodeError, Rows, Submission};
-use crate::metrics::Metrics;
+use crate::metrics::{Course, Metrics};
 
 struct Open {
     /// `None`: has not run yet.
@@ -95,7 +95,16 @@ impl<'a> Requests<'a> {
 
     fn close(&mut self, request: u64, reason: &str) -> Option<Open> {
         let open = self.open.remove(&request)?;
-        self.metrics.finished(open.arrived.elapsed(), reason);
+        let course = Course {
+            arrived: open.arrived,
+            started: None,
+            first_token: None,
+            last_token: None,
+            prompt_tokens: open.n_tokens,
+            generated_tokens: 0,
+            max_tokens: None,
+        };
+        self.metrics.finished(&course, reason);
         self.metrics.open_requests(self.open.len());
         Some(open)
     }
