@@ -30,4 +30,4 @@ pub use config::{
 };
 pub use error::{Class, Error};
 pub use facts::{Facts, Format};
-pub use model::{ModelConfig, ModelFiles, TextFiles, TextSource, inspect, open};
+pub use model::{ModelConfig, ModelFiles, TextFiles, TextSource, Vocabulary, inspect, open};

@@ -132,7 +132,11 @@ fn directories_without_one_model_say_what_is_missing() {
     assert!(inspect(dir.path()).unwrap_err().to_string().contains("2 GGUF files"));
     let dir = hugging_face_dir(&hugging_face());
     std::fs::remove_file(dir.path().join("tokenizer.json")).unwrap();
-    assert!(inspect(dir.path()).unwrap_err().to_string().contains("no tokenizer.json"));
+    assert!(inspect(dir.path()).unwrap_err().to_string().contains("no vocabulary"));
+    write(dir.path(), "vocab.json", b"{}");
+    assert!(inspect(dir.path()).is_err(), "half of a vocabulary");
+    write(dir.path(), "merges.txt", b"#version: 0.2\n");
+    assert_eq!(inspect(dir.path()).unwrap().tokenizer, "vocab.json");
     let missing = inspect(&dir.path().join("nowhere")).unwrap_err();
     assert_eq!(missing.class(), Class::Unreadable);
 }

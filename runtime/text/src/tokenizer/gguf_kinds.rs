@@ -11,6 +11,7 @@ use tokenizers::{
         bert::BertPreTokenizer,
         metaspace::{Metaspace, PrependScheme},
     },
+    processors::bert::BertProcessing,
 };
 
 use super::TokenizerError;
@@ -47,6 +48,10 @@ pub(super) fn word_piece(
         .with_normalizer(Some(BertNormalizer::new(true, true, None, is_lower)))
         .map_err(TokenizerError::library("build the normalizer"))?;
     inner.with_pre_tokenizer(Some(BertPreTokenizer));
+    let around = ["[CLS]", "[SEP]"].map(|name| inner.token_to_id(name).map(|id| (name.to_owned(), id)));
+    if let [Some(cls), Some(sep)] = around {
+        inner.with_post_processor(Some(BertProcessing::new(sep, cls)));
+    }
     Ok(inner)
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alcazar_core::TokenId;
 use alcazar_formats::{
-    TextFiles,
+    TextFiles, Vocabulary,
     gguf::{Array, Metadata, Value},
 };
 use serde_json::json;
@@ -131,7 +131,7 @@ fn a_tokenizer_json_is_read_with_its_rules() {
         "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, "Ġ": 3}, "merges": [["a", "b"]]},
     });
     let text = TextFiles {
-        tokenizer: serde_json::to_vec(&tokenizer).unwrap(),
+        vocabulary: Vocabulary::Whole(serde_json::to_vec(&tokenizer).unwrap()),
         tokenizer_config: json!({"bos_token": {"content": "<s>"}, "eos_token": "<s>"}),
         generation_config: json!({"eos_token_id": [4, 2]}),
         ..TextFiles::default()
@@ -141,7 +141,7 @@ fn a_tokenizer_json_is_read_with_its_rules() {
     assert_eq!(ids(&tokenizer.encode_chat("ab").unwrap()), [2]);
     assert_eq!(tokenizer.decode(&[TokenId(4), TokenId(2), TokenId(3), TokenId(0)]), "ab a");
     assert_eq!(tokenizer.stop_tokens(), [TokenId(2), TokenId(4)]);
-    let broken = TextFiles { tokenizer: b"{}".to_vec(), ..TextFiles::default() };
+    let broken = TextFiles { vocabulary: Vocabulary::Whole(b"{}".to_vec()), ..TextFiles::default() };
     assert!(files::build(&broken, "tokenizer.json").is_err());
 }
 
