@@ -139,13 +139,23 @@ fn open_shards(path: &Path, found: &[PathBuf]) -> Result<(Vec<SourceFile>, Tenso
         let file = SourceFile::open(&shard)?;
         for (name, tensor) in safetensors::read_header(&file)? {
             let shown = excerpt(&name);
-            if tensors.insert(name, (files.len(), tensor)).is_some() {
+            if tensors.insert(present_name(name), (files.len(), tensor)).is_some() {
                 return Err(Error::malformed(&shard, 8, format!("tensor {shown} of another file"), "each tensor once"));
             }
         }
         files.push(file);
     }
     Ok((files, tensors))
+}
+
+/// The first BERTs have TensorFlow's names for two weights; transformers renames them whenever it loads a file.
+fn present_name(name: String) -> String {
+    for (old, new) in [("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")] {
+        if let Some(start) = name.strip_suffix(old) {
+            return format!("{start}{new}");
+        }
+    }
+    name
 }
 
 fn check_embedding(config: &DecoderConfig, tensors: &Tensors, file: &Path) -> Result<(), Error> {
