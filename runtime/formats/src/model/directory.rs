@@ -166,12 +166,22 @@ fn open_shards(path: &Path, found: &[PathBuf]) -> Result<(Vec<SourceFile>, Tenso
     Ok((files, tensors))
 }
 
+/// The first BERTs have TensorFlow's names for two weights; transformers renames them whenever it loads a file.
+fn present_name(name: String) -> String {
+    for (old, new) in [("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")] {
+        if let Some(start) = name.strip_suffix(old) {
+            return format!("{start}{new}");
+        }
+    }
+    name
+}
+
 /// The tensors of one file, their names below `prefix`.
 fn add_shard(shard: &Path, prefix: &str, files: &mut Vec<SourceFile>, tensors: &mut Tensors) -> Result<(), Error> {
     let file = SourceFile::open(shard)?;
     for (name, tensor) in safetensors::read_header(&file)? {
         let shown = excerpt(&name);
-        if tensors.insert(format!("{prefix}{name}"), (files.len(), tensor)).is_some() {
+        if tensors.insert(format!("{prefix}{}", present_name(name)), (files.len(), tensor)).is_some() {
             return Err(Error::malformed(shard, 8, format!("tensor {shown} of another file"), "each tensor once"));
         }
     }

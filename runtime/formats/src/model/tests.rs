@@ -104,6 +104,21 @@ fn a_sharded_hugging_face_directory_is_read() {
 }
 
 #[test]
+fn names_of_the_first_berts_are_todays() {
+    let dir = hugging_face_dir(&hugging_face());
+    let norm = [
+        ("x.LayerNorm.gamma", ([1].as_slice(), vec![0.5])),
+        ("x.LayerNorm.beta", ([1].as_slice(), vec![2.0])),
+        ("x.gamma", ([1].as_slice(), vec![4.0])),
+    ];
+    write(dir.path(), "model-00002-of-00002.safetensors", &safetensors(&norm.into()));
+    let files = open(dir.path()).unwrap();
+    for (name, value) in [("x.LayerNorm.weight", 0.5f32), ("x.LayerNorm.bias", 2.0), ("x.gamma", 4.0)] {
+        assert_eq!(*files.read(name).unwrap().data, value.to_le_bytes(), "{name}");
+    }
+}
+
+#[test]
 fn a_sliding_window_is_kept_and_bounds_no_context() {
     let mut config = hugging_face();
     config["model_type"] = json!("mistral");
