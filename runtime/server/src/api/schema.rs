@@ -3,4 +3,5 @@
 #![expect(dead_code, reason = "these types are read by their schema, not by their fields")]
 
 pub(super) mod answers;
+mod knobs;
 pub(super) mod requests;
