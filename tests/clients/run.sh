@@ -26,6 +26,8 @@ if ! cmp -s "$here/package.json" "$state/package.json"; then
   mv "$state/package.json.new" "$state/package.json"
 fi
 
+# The log of an earlier run would name another port.
+: >"$state/server.log"
 "$program" serve --model "$model" --name smollm2 --listen 127.0.0.1:0 --probe-listen 127.0.0.1:0 --context-length 1024 \
   --max-queued 200 --termination-log "$state/last-word" 2>"$state/server.log" &
 server=$!

@@ -1,9 +1,9 @@
 //! The state machine that the server drives.
 
-use alcazar_core::{BackendError, Batch, Model, SeqId, TokenId};
+use alcazar_core::{BackendError, Batch, Model, SeqId};
 
 use crate::{
-    FinishReason, Progress, Refused, Request, TokenLogprobs, Usage,
+    Effect, FinishReason, Load, Progress, Refused, Request, Usage,
     blocks::BlockPool,
     sampler::{Choice, Sampler},
     scheduler::{Entry, Limits, Scheduler},
@@ -29,71 +29,6 @@ pub struct EngineConfig {
     pub context_length: usize,
     /// Seed of the sequences that bring none.
     pub seed: u64,
-}
-
-/// What happened to a sequence in a step.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
-    /// The model works on it from now on.
-    Started {
-        /// Which sequence.
-        id: SeqId,
-    },
-    /// Tokens of its prompt were scored; before any token of the answer.
-    Scored {
-        /// Which sequence.
-        id: SeqId,
-        /// One token of the prompt, in their order.
-        logprobs: TokenLogprobs,
-    },
-    /// It has one token more.
-    Token {
-        /// Which sequence.
-        id: SeqId,
-        /// The token; never a stop token.
-        token: TokenId,
-        /// How likely it was, when that was asked for.
-        logprobs: Option<TokenLogprobs>,
-    },
-    /// It ended; nothing follows.
-    Finished {
-        /// Which sequence.
-        id: SeqId,
-        /// Why.
-        reason: FinishReason,
-        /// What it took.
-        usage: Usage,
-    },
-    /// It cannot go on; nothing follows. The others do.
-    Failed {
-        /// Which sequence.
-        id: SeqId,
-        /// For the log; no prompt in it.
-        error: String,
-    },
-}
-
-/// How busy an engine is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Load {
-    /// Sequences that wait.
-    pub waiting: usize,
-    /// Sequences that run.
-    pub running: usize,
-    /// Cache blocks that are taken.
-    pub blocks_used: usize,
-    /// Cache blocks in all.
-    pub blocks_total: usize,
-    /// Tokens of a block.
-    pub block_tokens: usize,
-    /// Sequences that gave their blocks up to older ones, since the start.
-    pub preemptions_total: u64,
-    /// Tokens of prompts that were computed, since the start.
-    pub prompt_tokens_total: u64,
-    /// Tokens of answers, since the start.
-    pub generated_tokens_total: u64,
-    /// Tokens that the last step computed.
-    pub last_step_tokens: usize,
 }
 
 /// A model and the sequences that it works on.

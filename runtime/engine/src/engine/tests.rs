@@ -8,8 +8,8 @@ use std::{
 use alcazar_core::{BackendError, Batch, CacheShape, Logits, Model, SeqId, TokenId};
 use proptest::prelude::*;
 
-use super::{Effect, Engine, EngineConfig};
-use crate::{FinishReason, Refused, Request, Sampling};
+use super::{Engine, EngineConfig};
+use crate::{Effect, FinishReason, Refused, Request, Sampling};
 
 mod faults;
 mod scores;
