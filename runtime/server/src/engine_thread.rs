@@ -192,10 +192,12 @@ fn run(mut engine: Engine, queue: &mpsc::Receiver<Command>, metrics: &Metrics) {
             }
             next = queue.try_recv().ok();
         }
-        for effect in engine.step() {
+        let effects = engine.step();
+        // Counted before it is told: whoever has its answer finds it in the metrics.
+        metrics.load(&engine.load());
+        for effect in effects {
             streams.deliver(&mut engine, effect);
         }
-        metrics.load(&engine.load());
     }
 }
 

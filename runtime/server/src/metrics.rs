@@ -27,6 +27,8 @@ pub(crate) struct Metrics {
     kv_usage: Gauge,
     cache_config: IntGaugeVec,
     preemptions: IntCounter,
+    cache_queries: IntCounter,
+    cache_hits: IntCounter,
     prompt_tokens: IntCounter,
     generation_tokens: IntCounter,
     success: IntCounterVec,
@@ -55,6 +57,14 @@ impl Metrics {
             preemptions: IntCounter::with_opts(opts(
                 "vllm:num_preemptions_total",
                 "Sequences put back for want of cache.",
+            ))?,
+            cache_queries: IntCounter::with_opts(opts(
+                "vllm:prefix_cache_queries_total",
+                "Prompt tokens looked for in the cache.",
+            ))?,
+            cache_hits: IntCounter::with_opts(opts(
+                "vllm:prefix_cache_hits_total",
+                "Prompt tokens found in the cache.",
             ))?,
             prompt_tokens: IntCounter::with_opts(opts("vllm:prompt_tokens_total", "Prompt tokens computed."))?,
             generation_tokens: IntCounter::with_opts(opts("vllm:generation_tokens_total", "Tokens generated."))?,
@@ -96,12 +106,14 @@ impl Metrics {
         for reason in ["stop", "length", "abort", "error"] {
             self.success.with_label_values(&[reason]);
         }
-        let all: [Box<dyn prometheus::core::Collector>; 13] = [
+        let all: [Box<dyn prometheus::core::Collector>; 15] = [
             Box::new(self.running.clone()),
             Box::new(self.waiting.clone()),
             Box::new(self.kv_usage.clone()),
             Box::new(self.cache_config.clone()),
             Box::new(self.preemptions.clone()),
+            Box::new(self.cache_queries.clone()),
+            Box::new(self.cache_hits.clone()),
             Box::new(self.prompt_tokens.clone()),
             Box::new(self.generation_tokens.clone()),
             Box::new(self.success.clone()),
@@ -121,7 +133,13 @@ impl Metrics {
         #[expect(clippy::cast_precision_loss, reason = "block counts are far below 2^52")]
         let usage = if load.blocks_total == 0 { 0.0 } else { load.blocks_used as f64 / load.blocks_total as f64 };
         self.kv_usage.set(usage);
-        self.preemptions.inc_by(load.preemptions_total.saturating_sub(self.preemptions.get()));
+        for (counter, total) in [
+            (&self.preemptions, load.preemptions_total),
+            (&self.cache_queries, load.cache_sought_total),
+            (&self.cache_hits, load.cache_found_total),
+        ] {
+            counter.inc_by(total.saturating_sub(counter.get()));
+        }
     }
 
     /// Requests that an encoder works on.
@@ -190,6 +208,8 @@ mod tests {
             blocks_used: 1,
             blocks_total: 4,
             block_tokens: 16,
+            cache_sought_total: 9,
+            cache_found_total: 8,
             ..Load::default()
         });
         metrics.cache(&Load { blocks_total: 4, block_tokens: 16, ..Load::default() });
@@ -207,6 +227,8 @@ mod tests {
             ("vllm:num_requests_waiting", "", "3"),
             ("vllm:kv_cache_usage_perc", "", "0.25"),
             ("vllm:cache_config_info", r#"num_gpu_blocks="4""#, "1"),
+            ("vllm:prefix_cache_queries_total", "", "9"),
+            ("vllm:prefix_cache_hits_total", "", "8"),
             ("vllm:prompt_tokens_total", "", "7"),
             ("vllm:generation_tokens_total", "", "2"),
             ("vllm:request_success_total", r#"finished_reason="stop""#, "1"),
