@@ -61,6 +61,10 @@ pub struct Load {
     pub block_tokens: usize,
     /// Sequences that gave their blocks up to older ones, since the start.
     pub preemptions_total: u64,
+    /// Tokens of prompts that were looked for in the cache, since the start.
+    pub cache_sought_total: u64,
+    /// Tokens of prompts that were in the cache already, since the start.
+    pub cache_found_total: u64,
     /// Tokens of prompts that were computed, since the start.
     pub prompt_tokens_total: u64,
     /// Tokens of answers, since the start.

@@ -5,8 +5,9 @@ use alcazar_core::{BackendError, Batch, Model, SeqId};
 use crate::{
     Effect, FinishReason, Load, Progress, Refused, Request, Usage,
     blocks::BlockPool,
-    sampler::{Choice, Sampler},
-    scheduler::{Entry, Limits, Scheduler},
+    entry::Entry,
+    sampler::Choice,
+    scheduler::{Limits, Scheduler},
 };
 
 mod forward;
@@ -75,7 +76,7 @@ impl Engine {
     }
 
     /// Puts a request into the queue.
-    pub fn submit(&mut self, mut request: Request) -> Result<SeqId, Refused> {
+    pub fn submit(&mut self, request: Request) -> Result<SeqId, Refused> {
         request.check(self.config.context_length, self.model.vocabulary())?;
         let (waiting, limit) = (self.scheduler.waiting().len(), self.config.max_queued);
         if waiting >= limit {
@@ -92,12 +93,7 @@ impl Engine {
         let n_prompt = request.prompt.len();
         let end = request.max_tokens.map_or(self.config.context_length, |max_tokens| n_prompt + max_tokens);
         let seed = self.config.seed.wrapping_add(id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let sampler = Sampler::new(&mut request, seed);
-        let mut entry = Entry::new(id, request.prompt, end, sampler);
-        if request.scores_prompt {
-            entry.to_score = n_prompt;
-        }
-        self.scheduler.push(entry);
+        self.scheduler.push(Entry::new(id, request, end, seed));
         Ok(id)
     }
 
@@ -113,14 +109,16 @@ impl Engine {
 
     /// How busy the engine is.
     pub fn load(&self) -> Load {
-        let pool = self.scheduler.pool();
+        let (pool, counts) = (self.scheduler.pool(), self.scheduler.counts());
         Load {
             waiting: self.scheduler.waiting().len(),
             running: self.scheduler.running().len(),
             blocks_used: pool.n_used(),
             blocks_total: pool.shape().n_blocks,
             block_tokens: pool.shape().block_tokens,
-            preemptions_total: self.scheduler.n_preemptions(),
+            preemptions_total: counts.preemptions,
+            cache_sought_total: counts.sought,
+            cache_found_total: counts.found,
             prompt_tokens_total: self.prompt_tokens_total,
             generated_tokens_total: self.generated_tokens_total,
             last_step_tokens: self.last_step_tokens,
@@ -137,6 +135,7 @@ impl Engine {
         self.count_prompt_tokens(&batch);
         let mut effects: Vec<Effect> = self.scheduler.take_started().map(|id| Effect::Started { id }).collect();
         self.forward(&batch, &mut effects);
+        self.scheduler.publish();
         effects
     }
 
@@ -185,12 +184,16 @@ impl Engine {
     fn finish(&mut self, id: SeqId, reason: FinishReason, effects: &mut Vec<Effect>) {
         let Some(entry) = self.scheduler.remove(id) else { return };
         let completion_tokens = entry.tokens.len() - entry.n_prompt;
-        let usage = Usage { prompt_tokens: entry.n_prompt, completion_tokens, cached_tokens: 0 };
+        let usage = Usage {
+            prompt_tokens: entry.n_prompt,
+            completion_tokens,
+            cached_tokens: entry.n_reused.unwrap_or_default(),
+        };
         effects.push(Effect::Finished { id, reason, usage });
     }
 
     fn fail(&mut self, id: SeqId, error: &str, effects: &mut Vec<Effect>) {
-        self.scheduler.remove(id);
+        self.scheduler.discard(id);
         effects.push(Effect::Failed { id, error: error.to_owned() });
     }
 }

@@ -20,6 +20,7 @@ pub mod request;
 pub mod sampler;
 pub mod sampling;
 
+mod entry;
 mod scheduler;
 
 pub use constraint::{Constraint, ConstraintError, Progress};

@@ -23,6 +23,12 @@ pub struct Request {
     pub scores_prompt: bool,
     /// What the answer must look like.
     pub constraint: Option<Box<dyn Constraint>>,
+    /// Only requests with the same salt share what is in the cache. How fast a prompt is answered tells whether somebody
+    /// asked the like before: who serves several tenants gives each a salt of its own. Beside secrecy, whatever else the
+    /// keys and values of the same tokens depend on belongs in here.
+    pub cache_salt: Option<String>,
+    /// Computes each token, whatever is in the cache and however well the answer could be guessed: for who measures.
+    pub computes_all: bool,
 }
 
 /// Why a request was not taken. Each text names the field of the API that it is about.

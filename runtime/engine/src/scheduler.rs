@@ -4,55 +4,13 @@
 //!   in equal shares, so a short prompt does not wait behind a long one.
 //! - Sequences start in the order they came. When blocks run out, the youngest gives its blocks up and is computed again
 //!   later, before all who came after it; so the oldest always moves on, and nobody waits for ever.
+//! - A sequence begins with the blocks that are kept of its tokens; what it computes is kept for others in turn.
 
 use std::collections::VecDeque;
 
-use alcazar_core::{Batch, BlockId, SeqId, Sequence, TokenId};
+use alcazar_core::{Batch, SeqId, Sequence};
 
-use crate::{blocks::BlockPool, sampler::Sampler};
-
-/// A sequence, waiting or running.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) id: SeqId,
-    /// Prompt and answer.
-    pub(crate) tokens: Vec<TokenId>,
-    pub(crate) n_prompt: usize,
-    /// Length of `tokens` at which the answer ends.
-    pub(crate) end: usize,
-    pub(crate) sampler: Sampler,
-    /// Tokens of the prompt whose probability is still to be told end here, from `n_scored` on; 0: none are.
-    pub(crate) to_score: usize,
-    /// Tokens of the prompt that are done with; the first has nothing before it to follow from.
-    pub(crate) n_scored: usize,
-    /// Tokens whose keys and values are in the cache.
-    n_cached: usize,
-    blocks: Vec<BlockId>,
-    /// Whether it was told that the model works on it.
-    is_started: bool,
-}
-
-impl Entry {
-    pub(crate) const fn new(id: SeqId, prompt: Vec<TokenId>, end: usize, sampler: Sampler) -> Self {
-        let n_prompt = prompt.len();
-        Self {
-            id,
-            tokens: prompt,
-            n_prompt,
-            end,
-            sampler,
-            to_score: 0,
-            n_scored: 1,
-            n_cached: 0,
-            blocks: Vec::new(),
-            is_started: false,
-        }
-    }
-
-    const fn n_pending(&self) -> usize {
-        self.tokens.len() - self.n_cached
-    }
-}
+use crate::{blocks::BlockPool, entry::Entry};
 
 /// Bounds of a step.
 #[derive(Clone, Copy, Debug)]
@@ -70,12 +28,22 @@ pub(crate) struct Scheduler {
     waiting: VecDeque<Entry>,
     /// Oldest first.
     running: Vec<Entry>,
-    n_preemptions: u64,
+    counts: Counts,
+}
+
+/// What happened since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) preemptions: u64,
+    /// Tokens of prompts that were looked for in the cache, and those that were found.
+    pub(crate) sought: u64,
+    pub(crate) found: u64,
 }
 
 impl Scheduler {
     pub(crate) const fn new(limits: Limits, pool: BlockPool) -> Self {
-        Self { limits, pool, waiting: VecDeque::new(), running: Vec::new(), n_preemptions: 0 }
+        let counts = Counts { preemptions: 0, sought: 0, found: 0 };
+        Self { limits, pool, waiting: VecDeque::new(), running: Vec::new(), counts }
     }
 
     pub(crate) const fn pool(&self) -> &BlockPool {
@@ -90,8 +58,8 @@ impl Scheduler {
         &self.waiting
     }
 
-    pub(crate) const fn n_preemptions(&self) -> u64 {
-        self.n_preemptions
+    pub(crate) const fn counts(&self) -> Counts {
+        self.counts
     }
 
     pub(crate) fn push(&mut self, entry: Entry) {
@@ -111,14 +79,40 @@ impl Scheduler {
         })
     }
 
-    /// Takes a sequence out, wherever it is; its blocks are free again.
+    /// Takes a sequence out, wherever it is; what it computed is kept for others.
     pub(crate) fn remove(&mut self, id: SeqId) -> Option<Entry> {
-        let mut entry = match self.running.iter().position(|entry| entry.id == id) {
-            Some(at) => self.running.remove(at),
-            None => self.waiting.remove(self.waiting.iter().position(|entry| entry.id == id)?)?,
-        };
-        self.pool.release(&mut entry.blocks);
+        let mut entry = self.take_out(id)?;
+        self.keep(&mut entry);
         Some(entry)
+    }
+
+    /// Takes a sequence out whose keys and values are not to be trusted.
+    pub(crate) fn discard(&mut self, id: SeqId) {
+        if let Some(mut entry) = self.take_out(id) {
+            self.pool.discard(&mut entry.chain);
+        }
+    }
+
+    /// What the step computed may be used by all from now on.
+    pub(crate) fn publish(&mut self) {
+        for entry in &mut self.running {
+            let computed = entry.tokens.get(..entry.n_cached).unwrap_or_default();
+            self.pool.publish(&mut entry.chain, computed);
+        }
+    }
+
+    fn take_out(&mut self, id: SeqId) -> Option<Entry> {
+        match self.running.iter().position(|entry| entry.id == id) {
+            Some(at) => Some(self.running.remove(at)),
+            None => self.waiting.remove(self.waiting.iter().position(|entry| entry.id == id)?),
+        }
+    }
+
+    fn keep(&mut self, entry: &mut Entry) {
+        let computed = entry.tokens.get(..entry.n_cached).unwrap_or_default();
+        self.pool.publish(&mut entry.chain, computed);
+        self.pool.release(&mut entry.chain);
+        entry.n_cached = 0;
     }
 
     /// The next step's batch; empty when nothing can run. What it names counts as cached from now on.
@@ -138,7 +132,7 @@ impl Scheduler {
                 first_row,
                 n_tokens: share,
                 start,
-                blocks: entry.blocks.clone(),
+                blocks: entry.chain.blocks().to_vec(),
             });
             // The row at a position scores the token after it.
             let scored = start.max(entry.n_scored - 1)..(start + share).min(entry.to_score.saturating_sub(1));
@@ -155,19 +149,33 @@ impl Scheduler {
     fn admit(&mut self) {
         while self.running.len() < self.limits.max_sequences {
             let Some(next) = self.waiting.front() else { return };
+            let found = self.pool.find(next.chain.root(), next.reusable());
             let n_promised: usize = self.running.iter().map(|entry| self.n_missing(entry)).sum();
             // One block of its own beside the prompt, lest the first token drives it out again.
-            let n_wanted = self.pool.shape().blocks_for(next.tokens.len() + 1);
+            let n_wanted = self.pool.shape().blocks_for(next.tokens.len() + 1) - found.len() + self.pool.n_idle(&found);
             if self.pool.n_free() < n_promised + n_wanted && !self.running.is_empty() {
                 return;
             }
-            self.running.extend(self.waiting.pop_front());
+            let Some(mut entry) = self.waiting.pop_front() else { return };
+            entry.n_cached = found.len() * self.pool.shape().block_tokens;
+            self.count_reuse(&mut entry);
+            self.pool.share(&mut entry.chain, found);
+            self.running.push(entry);
+        }
+    }
+
+    /// Only the first time: what a sequence finds of itself when it comes back was not spared.
+    const fn count_reuse(&mut self, entry: &mut Entry) {
+        if entry.n_reused.is_none() {
+            entry.n_reused = Some(entry.n_cached);
+            self.counts.sought += entry.n_prompt as u64;
+            self.counts.found += entry.n_cached as u64;
         }
     }
 
     /// Blocks that a sequence needs and does not have yet for the tokens that it has.
     fn n_missing(&self, entry: &Entry) -> usize {
-        self.pool.shape().blocks_for(entry.tokens.len()).saturating_sub(entry.blocks.len())
+        self.pool.shape().blocks_for(entry.tokens.len()).saturating_sub(entry.chain.blocks().len())
     }
 
     /// Tokens of each running sequence in this step.
@@ -194,15 +202,14 @@ impl Scheduler {
         let mut at = 0;
         while let (Some(entry), Some(share)) = (self.running.get_mut(at), shares.get(at)) {
             let n_tokens = entry.n_cached + share;
-            if self.pool.grow(&mut entry.blocks, n_tokens) {
+            if self.pool.grow(&mut entry.chain, n_tokens) {
                 at += 1;
                 continue;
             }
             let Some(mut youngest) = self.running.pop() else { return };
             shares.truncate(self.running.len());
-            self.pool.release(&mut youngest.blocks);
-            youngest.n_cached = 0;
-            self.n_preemptions += 1;
+            self.keep(&mut youngest);
+            self.counts.preemptions += 1;
             self.waiting.push_front(youngest);
         }
     }

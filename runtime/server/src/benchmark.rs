@@ -88,6 +88,7 @@ fn request(prompt_tokens: u32, max_tokens: usize, vocabulary: u32) -> Request {
         prompt: (1..=prompt_tokens).map(|n| TokenId(n.wrapping_mul(7919) % vocabulary.max(1))).collect(),
         max_tokens: Some(max_tokens),
         sampling: Sampling { temperature: 0.0, ..Sampling::default() },
+        computes_all: true,
         ..Request::default()
     }
 }

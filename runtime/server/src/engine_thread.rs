@@ -199,13 +199,15 @@ fn run(mut engine: Engine, queue: &mpsc::Receiver<Command>, metrics: &Metrics) {
             }
             next = queue.try_recv().ok();
         }
-        for effect in engine.step() {
-            streams.deliver(&mut engine, effect);
-        }
+        let effects = engine.step();
+        // Counted before it is told: whoever has its answer finds it in the metrics.
         let load = engine.load();
         metrics.load(&load);
         if load.last_step_tokens > 0 {
             metrics.step(load.last_step_tokens);
+        }
+        for effect in effects {
+            streams.deliver(&mut engine, effect);
         }
     }
 }

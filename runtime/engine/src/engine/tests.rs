@@ -12,6 +12,7 @@ use super::{Engine, EngineConfig};
 use crate::{Effect, FinishReason, Refused, Request, Sampling};
 
 mod faults;
+mod reuse;
 mod scores;
 
 const VOCABULARY: usize = 17;
@@ -66,6 +67,12 @@ impl Model for HashModel {
         let mut seen = self.seen.lock().unwrap();
         seen.most_rows = seen.most_rows.max(batch.tokens.len());
         seen.most_sequences = seen.most_sequences.max(batch.sequences.len());
+        for (nth, sequence) in batch.sequences.iter().enumerate() {
+            let written = &sequence.blocks[sequence.start / self.shape.block_tokens..];
+            let others = batch.sequences.iter().enumerate().filter(|(other, _)| *other != nth);
+            let shared = others.flat_map(|(_, other)| &other.blocks).find(|block| written.contains(block));
+            assert_eq!(shared, None, "a block that is written to has one holder");
+        }
         let mut scores = Vec::new();
         for sequence in &batch.sequences {
             let slot = |position: usize| {
@@ -302,7 +309,11 @@ struct Arrival {
 }
 
 fn arrivals() -> impl Strategy<Value = Vec<Arrival>> {
-    let arrival = (prop::collection::vec(0u32..16, 1..40), 1usize..20, 0u64..4, 0usize..4, prop::bool::weighted(0.15));
+    // Of few tokens, so that many begin alike.
+    let prompt =
+        prop_oneof![prop::collection::vec(0u32..16, 1..40), (0u32..2, 1usize..40).prop_map(|(n, len)| vec![n; len])];
+    let prompt = (prompt, prop::collection::vec(0u32..2, 0..2)).prop_map(|(prompt, last)| [prompt, last].concat());
+    let arrival = (prompt, 1usize..20, 0u64..4, 0usize..4, prop::bool::weighted(0.15));
     let arrival = arrival.prop_map(|(prompt, max_tokens, seed, steps_before, cancelled)| Arrival {
         prompt,
         max_tokens,

@@ -175,6 +175,8 @@ fn request(served: &Served, job: &Job, encoded: &Encoded, nth: usize) -> Request
         logprobs: knobs.logprobs.or(scores_prompt.then_some(0)),
         scores_prompt,
         constraint: None,
+        cache_salt: knobs.cache_salt.clone(),
+        computes_all: false,
     }
 }
 

@@ -52,6 +52,8 @@ pub(super) struct Knobs {
     pub with_usage: bool,
     /// Probabilities of tokens, and of how many of the likeliest in their place. Routes word this differently.
     pub logprobs: Option<usize>,
+    /// Only requests with the same one share the cache of prompts.
+    pub cache_salt: Option<String>,
 }
 
 impl Default for Knobs {
@@ -68,6 +70,7 @@ impl Default for Knobs {
             is_stream: false,
             with_usage: false,
             logprobs: None,
+            cache_salt: None,
         }
     }
 }
@@ -93,6 +96,7 @@ impl Knobs {
             is_stream,
             with_usage,
             logprobs: None,
+            cache_salt: fields.string("cache_salt")?,
         })
     }
 }

@@ -73,6 +73,8 @@ pub(in crate::api) struct Knobs {
     /// Whether the answer is sent as it comes.
     pub stream: Option<bool>,
     pub stream_options: Option<StreamOptions>,
+    /// Only requests with the same salt share the cache of prompts, whose effect on speed can be seen from outside.
+    pub cache_salt: Option<String>,
     /// Checked, and nothing follows from it.
     pub user: Option<String>,
     pub metadata: Option<Map<String, Value>>,

@@ -138,3 +138,18 @@ async fn ends_may_be_added_and_put_off() {
     let answer = post(&test, CHAT, chat("y", json!({"ignore_eos": true, "max_tokens": 8}))).await.json();
     assert_eq!(answer["usage"]["completion_tokens"], 8);
 }
+
+#[tokio::test]
+async fn a_prompt_that_was_sent_before_is_found_by_who_has_the_same_salt() {
+    let test = TestApp::serving(Setup::default());
+    let cached = async |salt: Value| {
+        let body = completion(json!("w".repeat(100)), json!({"max_tokens": 1, "cache_salt": salt}));
+        post(&test, COMPLETIONS, body).await.json()["usage"]["prompt_tokens_details"]["cached_tokens"].as_u64().unwrap()
+    };
+    assert_eq!((cached(json!(null)).await, cached(json!("a")).await), (0, 0));
+    let found = cached(json!("a")).await;
+    assert!((50..100).contains(&found), "{found}");
+    assert_eq!(cached(json!("b")).await, 0);
+    assert_eq!(test.metric("vllm:prefix_cache_queries_total", &[]), 400);
+    assert_eq!(test.metric("vllm:prefix_cache_hits_total", &[]), found);
+}

@@ -48,6 +48,7 @@ async fn wrong_fields_are_named() {
         (json!({"logit_bias": {"secret": 1}}), "invalid_value", "logit_bias"),
         (json!({"logit_bias": {"5": 101}}), "invalid_value", "logit_bias"),
         (json!({"logit_bias": {"5000": 1}}), "invalid_value", "logit_bias"),
+        (json!({"cache_salt": 5}), "invalid_type", "cache_salt"),
         (json!({"user": 5}), "invalid_type", "user"),
         (json!({"metadata": "secret"}), "invalid_type", "metadata"),
         (json!({"use_beam_search": true}), "unsupported_parameter", "use_beam_search"),

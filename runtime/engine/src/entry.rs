@@ -1,0 +1,62 @@
+//! One sequence, from the queue to its end.
+
+use alcazar_core::{SeqId, TokenId};
+
+use crate::{Request, blocks::Chain, sampler::Sampler};
+
+/// A sequence, waiting or running.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) id: SeqId,
+    /// Prompt and answer.
+    pub(crate) tokens: Vec<TokenId>,
+    pub(crate) n_prompt: usize,
+    /// Length of `tokens` at which the answer ends.
+    pub(crate) end: usize,
+    pub(crate) sampler: Sampler,
+    /// Tokens of the prompt whose probability is still to be told end here, from `n_scored` on; 0: none are.
+    pub(crate) to_score: usize,
+    /// Tokens of the prompt that are done with; the first has nothing before it to follow from.
+    pub(crate) n_scored: usize,
+    /// Tokens of the prompt that were in the cache when it began; `None`: it has not yet.
+    pub(crate) n_reused: Option<usize>,
+    /// Neither what is kept nor a guess spares it a computation.
+    pub(crate) computes_all: bool,
+    /// Tokens whose keys and values are in the cache.
+    pub(crate) n_cached: usize,
+    pub(crate) chain: Chain,
+    /// Whether it was told that the model works on it.
+    pub(crate) is_started: bool,
+}
+
+impl Entry {
+    /// `seed`: of the sampler, when the request brings none. `end`: length at which the sequence ends.
+    pub(crate) fn new(id: SeqId, mut request: Request, end: usize, seed: u64) -> Self {
+        let sampler = Sampler::new(&mut request, seed);
+        let n_prompt = request.prompt.len();
+        Self {
+            id,
+            tokens: request.prompt,
+            n_prompt,
+            end,
+            sampler,
+            to_score: if request.scores_prompt { n_prompt } else { 0 },
+            n_scored: 1,
+            n_reused: None,
+            computes_all: request.computes_all,
+            n_cached: 0,
+            chain: Chain::new(request.cache_salt.as_deref().unwrap_or_default().into()),
+            is_started: false,
+        }
+    }
+
+    pub(crate) const fn n_pending(&self) -> usize {
+        self.tokens.len() - self.n_cached
+    }
+
+    /// Tokens that it may take from the cache: the last is computed, for the scores that follow it.
+    pub(crate) fn reusable(&self) -> &[TokenId] {
+        let n = if self.computes_all || self.to_score > 0 { 0 } else { self.tokens.len().saturating_sub(1) };
+        self.tokens.get(..n).unwrap_or_default()
+    }
+}
