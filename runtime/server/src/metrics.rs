@@ -29,6 +29,8 @@ pub(crate) struct Metrics {
     preemptions: IntCounter,
     cache_queries: IntCounter,
     cache_hits: IntCounter,
+    guessed: IntCounter,
+    guessed_right: IntCounter,
     prompt_tokens: IntCounter,
     generation_tokens: IntCounter,
     success: IntCounterVec,
@@ -65,6 +67,11 @@ impl Metrics {
             cache_hits: IntCounter::with_opts(opts(
                 "vllm:prefix_cache_hits_total",
                 "Prompt tokens found in the cache.",
+            ))?,
+            guessed: IntCounter::with_opts(opts("vllm:spec_decode_num_draft_tokens_total", "Tokens guessed ahead."))?,
+            guessed_right: IntCounter::with_opts(opts(
+                "vllm:spec_decode_num_accepted_tokens_total",
+                "Tokens guessed ahead that were right.",
             ))?,
             prompt_tokens: IntCounter::with_opts(opts("vllm:prompt_tokens_total", "Prompt tokens computed."))?,
             generation_tokens: IntCounter::with_opts(opts("vllm:generation_tokens_total", "Tokens generated."))?,
@@ -106,7 +113,7 @@ impl Metrics {
         for reason in ["stop", "length", "abort", "error"] {
             self.success.with_label_values(&[reason]);
         }
-        let all: [Box<dyn prometheus::core::Collector>; 15] = [
+        let all: [Box<dyn prometheus::core::Collector>; 17] = [
             Box::new(self.running.clone()),
             Box::new(self.waiting.clone()),
             Box::new(self.kv_usage.clone()),
@@ -114,6 +121,8 @@ impl Metrics {
             Box::new(self.preemptions.clone()),
             Box::new(self.cache_queries.clone()),
             Box::new(self.cache_hits.clone()),
+            Box::new(self.guessed.clone()),
+            Box::new(self.guessed_right.clone()),
             Box::new(self.prompt_tokens.clone()),
             Box::new(self.generation_tokens.clone()),
             Box::new(self.success.clone()),
@@ -137,6 +146,8 @@ impl Metrics {
             (&self.preemptions, load.preemptions_total),
             (&self.cache_queries, load.cache_sought_total),
             (&self.cache_hits, load.cache_found_total),
+            (&self.guessed, load.guessed_tokens_total),
+            (&self.guessed_right, load.guessed_right_total),
         ] {
             counter.inc_by(total.saturating_sub(counter.get()));
         }
@@ -210,6 +221,8 @@ mod tests {
             block_tokens: 16,
             cache_sought_total: 9,
             cache_found_total: 8,
+            guessed_tokens_total: 6,
+            guessed_right_total: 5,
             ..Load::default()
         });
         metrics.cache(&Load { blocks_total: 4, block_tokens: 16, ..Load::default() });
@@ -229,6 +242,8 @@ mod tests {
             ("vllm:cache_config_info", r#"num_gpu_blocks="4""#, "1"),
             ("vllm:prefix_cache_queries_total", "", "9"),
             ("vllm:prefix_cache_hits_total", "", "8"),
+            ("vllm:spec_decode_num_draft_tokens_total", "", "6"),
+            ("vllm:spec_decode_num_accepted_tokens_total", "", "5"),
             ("vllm:prompt_tokens_total", "", "7"),
             ("vllm:generation_tokens_total", "", "2"),
             ("vllm:request_success_total", r#"finished_reason="stop""#, "1"),
