@@ -69,6 +69,10 @@ pub struct Load {
     pub prompt_tokens_total: u64,
     /// Tokens of answers, since the start.
     pub generated_tokens_total: u64,
+    /// Tokens of answers that were guessed, since the start.
+    pub guessed_tokens_total: u64,
+    /// Those of them that were right, since the start.
+    pub guessed_right_total: u64,
     /// Tokens that the last step computed.
     pub last_step_tokens: usize,
 }

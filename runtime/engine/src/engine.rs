@@ -3,7 +3,7 @@
 use alcazar_core::{BackendError, Batch, Model, SeqId};
 
 use crate::{
-    Effect, FinishReason, Load, Progress, Refused, Request, Usage,
+    Effect, FinishReason, Load, Progress, Refused, Request, Speculation, Usage,
     blocks::BlockPool,
     entry::Entry,
     sampler::Choice,
@@ -30,6 +30,8 @@ pub struct EngineConfig {
     pub context_length: usize,
     /// Seed of the sequences that bring none.
     pub seed: u64,
+    /// How answers are guessed on with what is left of a step; it changes no answer.
+    pub speculation: Speculation,
 }
 
 /// A model and the sequences that it works on.
@@ -41,6 +43,7 @@ pub struct Engine {
     prompt_tokens_total: u64,
     generated_tokens_total: u64,
     last_step_tokens: usize,
+    guessed_right_total: u64,
     /// Steps in a row in which the model panicked whatever it was given.
     n_panics: u32,
 }
@@ -66,6 +69,7 @@ impl Engine {
             prompt_tokens_total: 0,
             generated_tokens_total: 0,
             last_step_tokens: 0,
+            guessed_right_total: 0,
             n_panics: 0,
         }
     }
@@ -93,7 +97,7 @@ impl Engine {
         let n_prompt = request.prompt.len();
         let end = request.max_tokens.map_or(self.config.context_length, |max_tokens| n_prompt + max_tokens);
         let seed = self.config.seed.wrapping_add(id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        self.scheduler.push(Entry::new(id, request, end, seed));
+        self.scheduler.push(Entry::new(id, request, end, seed, self.config.speculation));
         Ok(id)
     }
 
@@ -122,6 +126,8 @@ impl Engine {
             prompt_tokens_total: self.prompt_tokens_total,
             generated_tokens_total: self.generated_tokens_total,
             last_step_tokens: self.last_step_tokens,
+            guessed_tokens_total: counts.guessed,
+            guessed_right_total: self.guessed_right_total,
         }
     }
 
@@ -150,8 +156,13 @@ impl Engine {
     /// What one row of scores means to its sequence.
     fn take_row(&mut self, id: SeqId, position: usize, scores: Option<&[f32]>, effects: &mut Vec<Effect>) {
         let Some(entry) = self.scheduler.running_mut(id) else { return };
+        let is_prompt = position + 1 < entry.n_prompt;
+        // Another token was chosen than this row follows from: it was guessed in vain.
+        if !is_prompt && position + 1 != entry.n_cached {
+            return;
+        }
         let Some(scores) = scores else { return self.fail(id, &not_finite(id), effects) };
-        if position + 1 < entry.n_prompt {
+        if is_prompt {
             entry.n_scored = position + 2;
             let token = entry.tokens.get(position + 1);
             match token.and_then(|token| entry.sampler.logprobs_of(*token, scores)) {
@@ -168,6 +179,10 @@ impl Engine {
             Ok(Choice::Stop) => self.finish(id, FinishReason::Stop, effects),
             Ok(Choice::Token { token, logprobs, progress }) => {
                 entry.tokens.push(token);
+                if entry.guesser.confirms(token) {
+                    entry.n_cached += 1;
+                    self.guessed_right_total += 1;
+                }
                 let is_full = entry.tokens.len() >= entry.end;
                 self.generated_tokens_total += 1;
                 effects.push(Effect::Token { id, token, logprobs });

@@ -2,7 +2,7 @@
 
 use alcazar_core::{SeqId, TokenId};
 
-use crate::{Request, blocks::Chain, sampler::Sampler};
+use crate::{Request, Speculation, blocks::Chain, sampler::Sampler, speculation::Guesser};
 
 /// A sequence, waiting or running.
 #[derive(Debug)]
@@ -20,19 +20,21 @@ pub(crate) struct Entry {
     pub(crate) n_scored: usize,
     /// Tokens of the prompt that were in the cache when it began; `None`: it has not yet.
     pub(crate) n_reused: Option<usize>,
-    /// Neither what is kept nor a guess spares it a computation.
+    /// It takes nothing from the cache.
     pub(crate) computes_all: bool,
     /// Tokens whose keys and values are in the cache.
     pub(crate) n_cached: usize,
     pub(crate) chain: Chain,
     /// Whether it was told that the model works on it.
     pub(crate) is_started: bool,
+    pub(crate) guesser: Guesser,
 }
 
 impl Entry {
     /// `seed`: of the sampler, when the request brings none. `end`: length at which the sequence ends.
-    pub(crate) fn new(id: SeqId, mut request: Request, end: usize, seed: u64) -> Self {
+    pub(crate) fn new(id: SeqId, mut request: Request, end: usize, seed: u64, speculation: Speculation) -> Self {
         let sampler = Sampler::new(&mut request, seed);
+        let speculation = if request.computes_all { Speculation::OFF } else { speculation };
         let n_prompt = request.prompt.len();
         Self {
             id,
@@ -43,10 +45,11 @@ impl Entry {
             to_score: if request.scores_prompt { n_prompt } else { 0 },
             n_scored: 1,
             n_reused: None,
-            computes_all: request.computes_all,
+            computes_all: request.computes_all || request.scores_prompt,
             n_cached: 0,
             chain: Chain::new(request.cache_salt.as_deref().unwrap_or_default().into()),
             is_started: false,
+            guesser: Guesser::new(speculation),
         }
     }
 
@@ -54,9 +57,15 @@ impl Entry {
         self.tokens.len() - self.n_cached
     }
 
+    /// Tokens that can be guessed at once in a step that computes `share` of its tokens: those before the last of the
+    /// answer, once all that it has is computed.
+    pub(crate) const fn n_guessable(&self, share: usize) -> usize {
+        if share == self.n_pending() { self.end.saturating_sub(self.tokens.len() + 1) } else { 0 }
+    }
+
     /// Tokens that it may take from the cache: the last is computed, for the scores that follow it.
     pub(crate) fn reusable(&self) -> &[TokenId] {
-        let n = if self.computes_all || self.to_score > 0 { 0 } else { self.tokens.len().saturating_sub(1) };
+        let n = if self.computes_all { 0 } else { self.tokens.len().saturating_sub(1) };
         self.tokens.get(..n).unwrap_or_default()
     }
 }

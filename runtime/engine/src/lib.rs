@@ -22,6 +22,7 @@ pub mod sampling;
 
 mod entry;
 mod scheduler;
+mod speculation;
 
 pub use constraint::{Constraint, ConstraintError, Progress};
 pub use effect::{Effect, Load};
@@ -31,3 +32,4 @@ pub use logprobs::TokenLogprobs;
 pub use packer::Packer;
 pub use request::{FinishReason, MAX_LOGPROBS, Refused, Request, Usage};
 pub use sampling::Sampling;
+pub use speculation::Speculation;

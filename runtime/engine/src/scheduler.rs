@@ -38,11 +38,13 @@ pub(crate) struct Counts {
     /// Tokens of prompts that were looked for in the cache, and those that were found.
     pub(crate) sought: u64,
     pub(crate) found: u64,
+    /// Tokens that were guessed.
+    pub(crate) guessed: u64,
 }
 
 impl Scheduler {
     pub(crate) const fn new(limits: Limits, pool: BlockPool) -> Self {
-        let counts = Counts { preemptions: 0, sought: 0, found: 0 };
+        let counts = Counts { preemptions: 0, sought: 0, found: 0, guessed: 0 };
         Self { limits, pool, waiting: VecDeque::new(), running: Vec::new(), counts }
     }
 
@@ -120,17 +122,19 @@ impl Scheduler {
         self.admit();
         let mut shares = self.shares();
         self.make_room(&mut shares);
+        self.guess(&shares);
         let mut batch = Batch::default();
         for (entry, share) in self.running.iter_mut().zip(shares) {
             if share == 0 {
                 continue;
             }
+            let guess = entry.guesser.current();
             let (start, first_row) = (entry.n_cached, batch.tokens.len());
-            batch.tokens.extend(entry.tokens.iter().skip(start).take(share));
+            batch.tokens.extend(entry.tokens.iter().skip(start).take(share).chain(guess));
             batch.sequences.push(Sequence {
                 id: entry.id,
                 first_row,
-                n_tokens: share,
+                n_tokens: share + guess.len(),
                 start,
                 blocks: entry.chain.blocks().to_vec(),
             });
@@ -139,10 +143,26 @@ impl Scheduler {
             batch.logit_rows.extend(scored.map(|position| first_row + position - start));
             entry.n_cached += share;
             if entry.n_pending() == 0 {
-                batch.logit_rows.push(batch.tokens.len() - 1);
+                batch.logit_rows.extend(batch.tokens.len() - 1 - guess.len()..batch.tokens.len());
             }
         }
         batch
+    }
+
+    /// What the shares leave of the step goes to guesses; they drive nobody out.
+    fn guess(&mut self, shares: &[usize]) {
+        let mut left = self.limits.step_tokens.saturating_sub(shares.iter().sum());
+        let n_running = self.running.len();
+        for (nth, (entry, share)) in self.running.iter_mut().zip(shares).enumerate() {
+            let n_guessable = entry.n_guessable(*share).min(left / (n_running - nth));
+            let n_guessed = entry.guesser.guess(&entry.tokens, n_guessable).len();
+            if self.pool.grow(&mut entry.chain, entry.n_cached + share + n_guessed) {
+                left -= n_guessed;
+                self.counts.guessed += n_guessed as u64;
+            } else {
+                entry.guesser.withdraw();
+            }
+        }
     }
 
     /// Starts sequences while there is a place and room for what they have to compute.

@@ -1,6 +1,7 @@
 //! Tiny random models against their reference in numpy (tests/reference/tiny_llama.py), in both formats.
 
 mod families;
+mod together;
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use alcazar_backend_candle::CandleBackend;
 use alcazar_core::{
     Batch, BlockId, CacheShape, Model, RawTensor, SeqId, Sequence, SourceError, TokenId, WeightSource, WeightType,
 };
-use alcazar_engine::{Effect, Engine, EngineConfig, Request, Sampling};
+use alcazar_engine::{Effect, Engine, EngineConfig, Request, Sampling, Speculation};
 use alcazar_formats::ModelFiles;
 use serde_json::Value;
 
@@ -90,6 +91,7 @@ fn engine(path: &Path) -> Engine {
         step_tokens: 8,
         context_length: 64,
         seed: 1,
+        speculation: Speculation::default(),
     };
     Engine::new(open(CandleBackend::cpu(), path), config)
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use alcazar_backend_candle::CandleBackend;
 use alcazar_core::{Batch, BlockId, CacheShape, Logits, Model, SeqId, Sequence, TokenId};
-use alcazar_engine::{Effect, Engine, EngineConfig, Request, Sampling};
+use alcazar_engine::{Effect, Engine, EngineConfig, Request, Sampling, Speculation};
 use alcazar_formats::ModelFiles;
 use serde_json::Value;
 
@@ -169,6 +169,7 @@ fn it_answers_together_as_alone() {
             step_tokens: 48,
             context_length: 1024,
             seed: 1,
+            speculation: Speculation::default(),
         };
         Engine::new(model(&files), config)
     };

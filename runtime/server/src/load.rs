@@ -9,7 +9,7 @@ use std::{
 use alcazar_backend_candle::CandleBackend;
 pub(crate) use alcazar_backend_candle::set_threads;
 use alcazar_core::{BackendError, CacheShape, DecoderConfig, Encoder};
-use alcazar_engine::{Engine, EngineConfig};
+use alcazar_engine::{Engine, EngineConfig, Speculation};
 use alcazar_formats::{Class, Facts, ModelConfig, ModelFiles};
 use alcazar_text::{ChatTemplate, TemplateError, Tokenizer, TokenizerError};
 
@@ -130,6 +130,7 @@ fn open_weights(backend: CandleBackend, files: &ModelFiles, options: &LoadOption
         context_length,
         // The hasher's keys are random: unseeded requests shall differ between replicas and restarts.
         seed: RandomState::new().build_hasher().finish(),
+        speculation: Speculation::default(),
     };
     Ok(Weights::Decoder(Box::new(Engine::new(model, config))))
 }

@@ -33,6 +33,8 @@ pub(crate) struct Metrics {
     kv_usage: Gauge,
     cache_config: IntGaugeVec,
     preemptions: IntCounter,
+    guessed: IntCounter,
+    guessed_right: IntCounter,
     prompt_tokens: IntCounter,
     generation_tokens: IntCounter,
     success: IntCounterVec,
@@ -71,6 +73,11 @@ impl Metrics {
             preemptions: IntCounter::with_opts(opts(
                 "vllm:num_preemptions_total",
                 "Sequences put back for want of cache.",
+            ))?,
+            guessed: IntCounter::with_opts(opts("vllm:spec_decode_num_draft_tokens_total", "Tokens guessed ahead."))?,
+            guessed_right: IntCounter::with_opts(opts(
+                "vllm:spec_decode_num_accepted_tokens_total",
+                "Tokens guessed ahead that were right.",
             ))?,
             prompt_tokens: IntCounter::with_opts(opts("vllm:prompt_tokens_total", "Prompt tokens computed."))?,
             generation_tokens: IntCounter::with_opts(opts("vllm:generation_tokens_total", "Tokens generated."))?,
@@ -130,7 +137,7 @@ impl Metrics {
         for reason in ["stop", "length", "abort", "error"] {
             self.success.with_label_values(&[reason]);
         }
-        let all: [Box<dyn prometheus::core::Collector>; 18] = [
+        let all: [Box<dyn prometheus::core::Collector>; 20] = [
             Box::new(self.running.clone()),
             Box::new(self.waiting.clone()),
             Box::new(self.waiting_by_reason.clone()),
@@ -141,6 +148,8 @@ impl Metrics {
             Box::new(self.kv_usage.clone()),
             Box::new(self.cache_config.clone()),
             Box::new(self.preemptions.clone()),
+            Box::new(self.guessed.clone()),
+            Box::new(self.guessed_right.clone()),
             Box::new(self.prompt_tokens.clone()),
             Box::new(self.generation_tokens.clone()),
             Box::new(self.success.clone()),
@@ -162,7 +171,13 @@ impl Metrics {
         #[expect(clippy::cast_precision_loss, reason = "block counts are far below 2^52")]
         let usage = if load.blocks_total == 0 { 0.0 } else { load.blocks_used as f64 / load.blocks_total as f64 };
         self.kv_usage.set(usage);
-        self.preemptions.inc_by(load.preemptions_total.saturating_sub(self.preemptions.get()));
+        for (counter, total) in [
+            (&self.preemptions, load.preemptions_total),
+            (&self.guessed, load.guessed_tokens_total),
+            (&self.guessed_right, load.guessed_right_total),
+        ] {
+            counter.inc_by(total.saturating_sub(counter.get()));
+        }
     }
 
     /// Requests that an encoder works on.

@@ -16,7 +16,7 @@ use std::{
 };
 
 use alcazar_core::{BackendError, Batch, CacheShape, Logits, Model, SeqId, TokenId};
-use alcazar_engine::{Engine, EngineConfig, Gate};
+use alcazar_engine::{Engine, EngineConfig, Gate, Speculation};
 use alcazar_text::{Grammar, GrammarCompiler, GrammarError, GrammarState, OutputFormat, ToolFormat};
 
 use crate::{
@@ -179,6 +179,7 @@ impl Setup {
             step_tokens: 4096,
             context_length: self.context_length,
             seed: 1,
+            speculation: Speculation::OFF,
         };
         Engine::new(Box::new(model), config)
     }

@@ -9,9 +9,10 @@ use alcazar_core::{BackendError, Batch, CacheShape, Logits, Model, SeqId, TokenI
 use proptest::prelude::*;
 
 use super::{Engine, EngineConfig};
-use crate::{Effect, FinishReason, Refused, Request, Sampling};
+use crate::{Effect, FinishReason, Refused, Request, Sampling, Speculation};
 
 mod faults;
+mod guesses;
 mod reuse;
 mod scores;
 
@@ -112,9 +113,11 @@ struct Setup {
     block_tokens: usize,
     max_sequences: usize,
     step_tokens: usize,
+    speculation: Speculation,
 }
 
-const ROOMY: Setup = Setup { n_blocks: 200, block_tokens: 4, max_sequences: 8, step_tokens: 64 };
+const ROOMY: Setup =
+    Setup { n_blocks: 200, block_tokens: 4, max_sequences: 8, step_tokens: 64, speculation: Speculation::OFF };
 
 fn engine(setup: Setup) -> (Engine, Arc<Mutex<Seen>>) {
     let shape = CacheShape { n_blocks: setup.n_blocks, block_tokens: setup.block_tokens };
@@ -127,6 +130,7 @@ fn engine(setup: Setup) -> (Engine, Arc<Mutex<Seen>>) {
         step_tokens: setup.step_tokens,
         context_length: 60,
         seed: 0,
+        speculation: setup.speculation,
     };
     (Engine::new(Box::new(model), config), seen)
 }
@@ -262,6 +266,7 @@ fn a_failed_step_ends_its_sequences_and_not_the_engine() {
         step_tokens: 8,
         context_length: 16,
         seed: 0,
+        speculation: Speculation::default(),
     };
     let mut engine = Engine::new(Box::new(model), config);
     engine.submit(request(&[1], 1, 0)).unwrap();
@@ -292,10 +297,18 @@ fn an_answer_goes_on_in_every_step_while_prompts_come_in() {
 }
 
 fn setups() -> impl Strategy<Value = Setup> {
-    (1usize..5, 1usize..6, 1usize..30).prop_flat_map(|(block_tokens, max_sequences, step_tokens)| {
+    let speculation = prop_oneof![Just(Speculation::OFF), Just(Speculation::default())];
+    let sizes = (1usize..5, 1usize..17, 1usize..50, speculation);
+    sizes.prop_flat_map(|(block_tokens, max_sequences, step_tokens, speculation)| {
         // From room for one context to room for all.
         let least = 60usize.div_ceil(block_tokens);
-        (least..least * 3).prop_map(move |n_blocks| Setup { n_blocks, block_tokens, max_sequences, step_tokens })
+        (least..least * 3).prop_map(move |n_blocks| Setup {
+            n_blocks,
+            block_tokens,
+            max_sequences,
+            step_tokens,
+            speculation,
+        })
     })
 }
 
@@ -304,8 +317,20 @@ struct Arrival {
     prompt: Vec<u32>,
     max_tokens: usize,
     seed: u64,
+    /// Its answer is of two tokens, and often guessed.
+    is_narrow: bool,
     steps_before: usize,
     cancelled: bool,
+}
+
+impl Arrival {
+    fn request(&self) -> Request {
+        let mut request = request(&self.prompt, self.max_tokens, self.seed);
+        if self.is_narrow {
+            request.sampling.logit_bias = vec![(TokenId(0), 20.0), (TokenId(1), 20.0)];
+        }
+        request
+    }
 }
 
 fn arrivals() -> impl Strategy<Value = Vec<Arrival>> {
@@ -313,15 +338,16 @@ fn arrivals() -> impl Strategy<Value = Vec<Arrival>> {
     let prompt =
         prop_oneof![prop::collection::vec(0u32..16, 1..40), (0u32..2, 1usize..40).prop_map(|(n, len)| vec![n; len])];
     let prompt = (prompt, prop::collection::vec(0u32..2, 0..2)).prop_map(|(prompt, last)| [prompt, last].concat());
-    let arrival = (prompt, 1usize..20, 0u64..4, 0usize..4, prop::bool::weighted(0.15));
-    let arrival = arrival.prop_map(|(prompt, max_tokens, seed, steps_before, cancelled)| Arrival {
+    let arrival = (prompt, 1usize..20, 0u64..4, prop::bool::ANY, 0usize..4, prop::bool::weighted(0.15));
+    let arrival = arrival.prop_map(|(prompt, max_tokens, seed, is_narrow, steps_before, cancelled)| Arrival {
         prompt,
         max_tokens,
         seed,
+        is_narrow,
         steps_before,
         cancelled,
     });
-    prop::collection::vec(arrival, 1..14)
+    prop::collection::vec(arrival, 1..20)
 }
 
 proptest! {
@@ -337,7 +363,7 @@ proptest! {
                 let load = engine.load();
                 prop_assert!(load.running <= setup.max_sequences && load.blocks_used <= setup.n_blocks);
             }
-            let id = engine.submit(request(&arrival.prompt, arrival.max_tokens, arrival.seed)).unwrap();
+            let id = engine.submit(arrival.request()).unwrap();
             if arrival.cancelled {
                 take(engine.step(), &mut answers);
                 engine.cancel(id);
@@ -346,7 +372,7 @@ proptest! {
         }
         run(&mut engine, &mut answers);
         for (id, arrival) in ids.into_iter().zip(&arrivals).filter(|(_, arrival)| !arrival.cancelled) {
-            let expected = alone(request(&arrival.prompt, arrival.max_tokens, arrival.seed));
+            let expected = alone(arrival.request());
             prop_assert_eq!(answers.remove(&id).unwrap(), expected);
         }
         let seen = seen.lock().unwrap();

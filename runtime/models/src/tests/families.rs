@@ -131,6 +131,7 @@ fn answers_through_the_engine(fixture: &Fixture) {
         step_tokens: 8,
         context_length: 128,
         seed: 1,
+        speculation: alcazar_engine::Speculation::default(),
     };
     let mut engine = Engine::new(fixture.open("", CandleBackend::cpu()), config);
     let request = |prompt: &[TokenId], n: usize| Request {

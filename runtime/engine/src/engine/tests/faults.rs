@@ -12,6 +12,7 @@ fn faulty(fault: Fault) -> Engine {
         step_tokens: 64,
         context_length: 60,
         seed: 0,
+        speculation: Speculation::default(),
     };
     Engine::new(Box::new(model), config)
 }
