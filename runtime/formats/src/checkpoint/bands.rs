@@ -60,7 +60,7 @@ pub(super) fn each<E: From<Error>>(
         let row = product(tensor.shape.get(axis + 1..).unwrap_or_default());
         row.and_then(|row| row.checked_mul(width)).is_some_and(|row| row <= band_bytes)
     };
-    let axis = (0..tensor.shape.len()).find(fits).unwrap_or(0);
+    let axis = (0..tensor.shape.len()).find(fits).unwrap_or(tensor.shape.len().saturating_sub(1));
     let row = product(tensor.shape.get(axis + 1..).unwrap_or_default()).unwrap_or(1).saturating_mul(width).max(1);
     let n_rows = tensor.shape.get(axis).map_or(1, |n| *n as u64);
     let rows_at_once = (band_bytes / row).clamp(1, n_rows.max(1));
