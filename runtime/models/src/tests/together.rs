@@ -33,10 +33,9 @@ fn answers(mut engine: Engine, requests: Vec<Request>) -> (Vec<Vec<TokenId>>, Lo
     while !engine.is_idle() {
         for effect in engine.step() {
             match effect {
-                Effect::Started { .. } => {}
                 Effect::Token { id, token, .. } => answers.entry(id).or_default().push(token),
                 Effect::Failed { error, .. } => panic!("{error}"),
-                Effect::Scored { .. } | Effect::Finished { .. } => {}
+                Effect::Started { .. } | Effect::Scored { .. } | Effect::Finished { .. } => {}
             }
         }
     }

@@ -14,13 +14,12 @@ fn usages(setup: Setup, requests: Vec<Request>) -> Vec<Usage> {
         while !engine.is_idle() {
             for effect in engine.step() {
                 match effect {
-                    Effect::Started { .. } => {}
                     Effect::Token { token, .. } => answer.push(token.0),
                     Effect::Finished { usage, reason, .. } => {
                         assert_eq!((answer.clone(), Some(reason)), expected);
                         usages.push(usage);
                     }
-                    Effect::Scored { .. } => {}
+                    Effect::Started { .. } | Effect::Scored { .. } => {}
                     Effect::Failed { error, .. } => panic!("{error}"),
                 }
             }
