@@ -1,5 +1,7 @@
 //! One sequence, from the queue to its end.
 
+use std::sync::Arc;
+
 use alcazar_core::{SeqId, TokenId};
 
 use crate::{Request, Speculation, blocks::Chain, sampler::Sampler, speculation::Guesser};
@@ -8,6 +10,8 @@ use crate::{Request, Speculation, blocks::Chain, sampler::Sampler, speculation::
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) id: SeqId,
+    /// Takes turns with others in the queue.
+    pub(crate) tenant: Arc<str>,
     /// Prompt and answer.
     pub(crate) tokens: Vec<TokenId>,
     pub(crate) n_prompt: usize,
@@ -36,6 +40,7 @@ impl Entry {
         let n_prompt = request.prompt.len();
         Self {
             id,
+            tenant: request.tenant.as_deref().unwrap_or_default().into(),
             tokens: request.prompt,
             n_prompt,
             end,
