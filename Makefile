@@ -19,7 +19,7 @@ demo: ## a cluster, the operator, a model, an answer (CLUSTER=current: on the cl
 	@examples/demo/demo.sh
 
 # In the order of what fails soonest; the node comes last, since images are built for it.
-test: lint check-generated test-unit test-model test-house test-api e2e ## everything CI runs
+test: lint check-generated test-unit test-model test-clients test-house test-api e2e ## everything CI runs
 
 lint: ## formatting, clippy, and what else can be judged without running
 	cargo fmt --all --check
@@ -38,6 +38,11 @@ test-model: ## the real SmolLM2 against llama.cpp's answers, MiniLM against sent
 	@# The tests run beside each other, so candle's pool gets one thread each.
 	ALCAZAR_SMOLLM2=$$(tests/reference/model.sh) ALCAZAR_MINILM=$$(tests/reference/minilm.sh) CANDLE_NUM_THREADS=1 RAYON_NUM_THREADS=1 \
 	  cargo test --workspace --test smollm2 --test minilm
+
+test-clients: ## the official and the common client libraries against the runtime with the real SmolLM2 (installs them once)
+	@# The life of the program is tested on the way: its test is what builds it, with the features of all other tests.
+	cargo test --workspace --test process
+	tests/clients/run.sh
 
 test-api: cluster-bin ## tests on a real API server, without a node
 	tests/api/run.sh
@@ -69,4 +74,4 @@ bench-operator: cluster-bin ## what the control plane costs: target/bench/operat
 clean: cluster-down ## stops the cluster and removes target/
 	rm -rf target
 
-.PHONY: help demo test lint test-unit test-house test-model test-api e2e cluster-bin cluster-up cluster-down images generate check-generated bench-operator clean
+.PHONY: help demo test lint test-unit test-house test-model test-clients test-api e2e cluster-bin cluster-up cluster-down images generate check-generated bench-operator clean

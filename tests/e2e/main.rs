@@ -6,6 +6,7 @@ mod deletion;
 mod demo;
 mod enforcement;
 mod fetch_faults;
+mod formats;
 mod isolation;
 mod requests;
 mod rollout;

@@ -75,43 +75,41 @@ def modernbert(**options):
 
 
 LABELS = {"num_labels": 3, "id2label": {0: "calm", 1: "glad", 2: "cross"}}
-# name: (class, config, what sentence-transformers puts beside it)
-CASES = {
-    "bert": (t.BertModel, bert(), ["mean", "dense", "normalize"]),
-    # Without modules.json: the mean of the rows at length 1.
-    "bert-bare": (t.BertModel, bert(hidden_act="gelu_new"), ["mean", "normalize"]),
-    "bert-classify": (t.BertForSequenceClassification, bert(**LABELS), None),
-    "bert-tokens": (t.BertForTokenClassification, bert(**LABELS), None),
-    "bert-mask": (t.BertForMaskedLM, bert(), None),
-    "bert-answer": (t.BertForQuestionAnswering, bert(), None),
-    "roberta-rerank": (t.RobertaForSequenceClassification, roberta(num_labels=1), None),
-    "roberta-tokens": (t.RobertaForTokenClassification, roberta(**LABELS), None),
-    "roberta-mask": (t.RobertaForMaskedLM, roberta(), None),
-    "xlm-roberta": (t.XLMRobertaModel, roberta(t.XLMRobertaConfig), ["cls", "normalize"]),
-    "xlm-roberta-rerank": (t.XLMRobertaForSequenceClassification, roberta(t.XLMRobertaConfig, num_labels=1), None),
-    "distilbert": (t.DistilBertModel, distilbert(), ["max"]),
-    "distilbert-classify": (t.DistilBertForSequenceClassification, distilbert(**LABELS), None),
-    "distilbert-mask": (t.DistilBertForMaskedLM, distilbert(), None),
-    "distilbert-answer": (t.DistilBertForQuestionAnswering, distilbert(), None),
-    "mpnet": (t.MPNetModel, mpnet(), ["mean", "normalize"]),
-    "mpnet-classify": (t.MPNetForSequenceClassification, mpnet(**LABELS), None),
-    "mpnet-mask": (t.MPNetForMaskedLM, mpnet(), None),
-    "electra-classify": (t.ElectraForSequenceClassification, electra(**LABELS), None),
-    "electra-tokens": (t.ElectraForTokenClassification, electra(**LABELS), None),
-    "electra-mask": (t.ElectraForMaskedLM, electra(), None),
-    "albert": (t.AlbertModel, albert(), ["mean"]),
-    "albert-classify": (t.AlbertForSequenceClassification, albert(**LABELS), None),
-    "albert-mask": (t.AlbertForMaskedLM, albert(), None),
-    "deberta-v3-classify": (t.DebertaV2ForSequenceClassification, deberta(**LABELS), None),
-    "deberta-v3-tokens": (t.DebertaV2ForTokenClassification, deberta(**LABELS), None),
-    "deberta-v3-mask": (t.DebertaV2ForMaskedLM, deberta(), None),
-    "deberta-v2": (t.DebertaV2Model, deberta_v2(), ["mean"]),
-    "modernbert": (t.ModernBertModel, modernbert(), ["mean", "normalize"]),
-    "modernbert-classify": (t.ModernBertForSequenceClassification, modernbert(classifier_pooling="mean", **LABELS), None),
-    "modernbert-rerank": (t.ModernBertForSequenceClassification, modernbert(classifier_pooling="cls", num_labels=1), None),
-    "modernbert-tokens": (t.ModernBertForTokenClassification, modernbert(**LABELS), None),
-    "modernbert-mask": (t.ModernBertForMaskedLM, modernbert(), None),
+# The families' names in transformers' classes, their configurations, and what sentence-transformers puts beside the bare model.
+FAMILIES = {
+    "bert": ("Bert", bert, ["mean", "dense", "normalize"]),
+    "roberta": ("Roberta", roberta, ["cls"]),
+    "xlm-roberta": ("XLMRoberta", lambda **options: roberta(t.XLMRobertaConfig, **options), ["cls", "normalize"]),
+    "distilbert": ("DistilBert", distilbert, ["max"]),
+    "mpnet": ("MPNet", mpnet, ["mean", "normalize"]),
+    "electra": ("Electra", electra, ["mean"]),
+    "albert": ("Albert", albert, ["mean"]),
+    "deberta": ("DebertaV2", deberta, ["cls"]),
+    "modernbert": ("ModernBert", modernbert, ["mean", "normalize"]),
 }
+HEADS = {"classify": ("SequenceClassification", LABELS), "tokens": ("TokenClassification", LABELS), "mask": ("MaskedLM", {}),
+         "answer": ("QuestionAnswering", {})}
+
+
+def cases():
+    """name: (class, config, what sentence-transformers puts beside it)."""
+    found = {}
+    for family, (kind, config, stages) in FAMILIES.items():
+        found[family] = (getattr(t, f"{kind}Model"), config(), stages)
+        for head, (suffix, options) in HEADS.items():
+            found[f"{family}-{head}"] = (getattr(t, f"{kind}For{suffix}"), config(**options), None)
+    found |= {
+        # Without modules.json: the mean of the rows at length 1.
+        "bert-bare": (t.BertModel, bert(hidden_act="gelu_new"), ["mean", "normalize"]),
+        "deberta-v2": (t.DebertaV2Model, deberta_v2(), ["mean"]),
+        # Cross-encoders: one label.
+        "roberta-rerank": (t.RobertaForSequenceClassification, roberta(num_labels=1), None),
+        "modernbert-rerank": (t.ModernBertForSequenceClassification, modernbert(classifier_pooling="mean", num_labels=1), None),
+    }
+    return dict(sorted(found.items()))
+
+
+CASES = cases()
 DENSE_OUT = 12
 
 

@@ -5,14 +5,16 @@ Where llama.cpp has the architecture, the same weights as GGUF (families_gguf.py
 """
 
 import json
+import pathlib
 import sys
+import tempfile
 
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
 import families_gguf
-from output import ROOT, settle
+from output import ROOT
 
 HERE = "tests/fixtures/decoders"
 PROMPT, GREEDY, ROWS = 24, 64, (0, 7, 15, 23)
@@ -38,6 +40,7 @@ FAMILIES = {
     # A window in the later layers; norms of heads, heads wider than their share.
     "qwen2-window": ("Qwen2", {**LLAMA, "use_sliding_window": True, "sliding_window": 6, "max_window_layers": 1}),
     "qwen3": ("Qwen3", {**LLAMA, "head_dim": 16, "attention_bias": True}),
+    "gemma": ("Gemma", {**LLAMA, "head_dim": 16, "hidden_act": "gelu_pytorch_tanh"}),
     "gemma2": ("Gemma2", {**LLAMA, "head_dim": 16, "query_pre_attn_scalar": 10, "sliding_window": 6, "attn_logit_softcapping": 2.0, "final_logit_softcapping": 3.0}),
     "gemma3": ("Gemma3Text", {**LLAMA, "head_dim": 16, "query_pre_attn_scalar": 10, "sliding_window": 6, "layer_types": ["sliding_attention", "sliding_attention", "full_attention"],
                "rope_parameters": {"sliding_attention": rope(), "full_attention": rope(50000.0, rope_type="linear", factor=8.0)}}),
@@ -59,6 +62,7 @@ FAMILIES = {
     "opt-after": ("OPT", {**LLAMA, "ffn_dim": 64, "do_layer_norm_before": False, "word_embed_proj_dim": 16}),
     "bloom": ("Bloom", dict(vocab_size=128, hidden_size=48, n_layer=3, n_head=6)),
     "falcon": ("Falcon", {**LLAMA, "ffn_hidden_size": 64, "new_decoder_architecture": True, "num_kv_heads": 2, "rope_parameters": rope()}),
+    "falcon-one-norm": ("Falcon", {**LLAMA, "ffn_hidden_size": 64, "new_decoder_architecture": True, "num_kv_heads": 2, "num_ln_in_parallel_attn": 1, "tie_word_embeddings": False, "rope_parameters": rope()}),
     "falcon-shared": ("Falcon", {**LLAMA, "ffn_hidden_size": 64, "multi_query": True, "rope_parameters": rope()}),
     "falcon-alibi": ("Falcon", {**LLAMA, "ffn_hidden_size": 64, "multi_query": False, "parallel_attn": False, "alibi": True, "bias": True}),
     "gpt-j": ("GPTJ", {**GPT2, "rotary_dim": 4}),
@@ -165,6 +169,25 @@ def write(name, model, expected, folder):
     families_gguf.write(name, folder)
 
 
+def check(name, model, expected):
+    """Fails when the committed files are not what this script makes; scores may differ by what another CPU rounds."""
+    committed = ROOT / HERE / name
+    with tempfile.TemporaryDirectory() as folder:
+        write(name, model, expected, made := pathlib.Path(folder))
+        for file in ["config.json", "model.safetensors", "gguf/model.gguf"]:
+            there = [(folder / file).exists() and (folder / file).read_bytes() for folder in (committed, made)]
+            if there[0] != there[1]:
+                sys.exit(f"{HERE}/{name}/{file} is not what this script makes; run it without --check")
+    found = json.loads((committed / "expected.json").read_text())
+    far = max(abs(a - b) for row, scores in expected["rows"].items() for a, b in zip(scores, found["rows"][row]))
+    if far > 1e-4 or found["greedy"] != expected["greedy"]:
+        sys.exit(f"{HERE}/{name}/expected.json is not what this script makes: scores differ by {far}")
+
+
 if __name__ == "__main__":
-    for name in sys.argv[1:] or FAMILIES:
-        write(name, *make(name), ROOT / HERE / name)
+    names = [name for name in sys.argv[1:] if name != "--check"]
+    for name in names or FAMILIES:
+        if "--check" in sys.argv:
+            check(name, *make(name))
+        else:
+            write(name, *make(name), ROOT / HERE / name)

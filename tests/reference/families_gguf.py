@@ -12,9 +12,9 @@ from llama import permuted
 A = gguf.MODEL_ARCH
 # Fixtures whose architecture llama.cpp can run, with the options that its files can say.
 ARCHITECTURES = {
-    "llama-yarn": A.LLAMA, "llama-linear": A.LLAMA, "qwen3": A.QWEN3, "gemma2": A.GEMMA2, "gemma3": A.GEMMA3, "phi3": A.PHI3, "phi3-long": A.PHI3, "olmo2": A.OLMO2,
+    "llama-yarn": A.LLAMA, "llama-linear": A.LLAMA, "qwen3": A.QWEN3, "gemma": A.GEMMA, "gemma2": A.GEMMA2, "gemma3": A.GEMMA3, "phi3": A.PHI3, "phi3-long": A.PHI3, "olmo2": A.OLMO2,
     "smollm3": A.SMOLLM3, "starcoder2": A.STARCODER2, "gpt2": A.GPT2, "gpt-neox": A.GPTNEOX, "gpt-neox-sequential": A.GPTNEOX, "mixtral": A.LLAMA,
-    "qwen3-moe-normed": A.QWEN3MOE, "gpt-bigcode": A.STARCODER, "bloom": A.BLOOM, "falcon": A.FALCON, "falcon-shared": A.FALCON, "gpt-oss": A.GPT_OSS, "gpt-oss-mxfp4": A.GPT_OSS,
+    "qwen3-moe-normed": A.QWEN3MOE, "gpt-bigcode": A.STARCODER, "bloom": A.BLOOM, "falcon": A.FALCON, "falcon-shared": A.FALCON, "falcon-one-norm": A.FALCON, "gpt-oss": A.GPT_OSS, "gpt-oss-mxfp4": A.GPT_OSS,
 }
 
 
@@ -67,6 +67,10 @@ def metadata(out, config, arch):
         out.add_expert_feed_forward_length(config.get("moe_intermediate_size", inner))
     out.add_tokenizer_model("gpt2")
     out.add_tokenizer_pre("default")
+    # llama.cpp opens no file without them.
+    out.add_token_list([chr(0x100 + n) for n in range(config["vocab_size"])])
+    out.add_token_types([gguf.TokenType.NORMAL] * config["vocab_size"])
+    out.add_token_merges(["\u0100 \u0101"])
 
 
 def scaling(out, config, rope):
@@ -97,7 +101,7 @@ def arranged(name, tensor, config):
         return {name: permuted(flat, heads if ".q_proj." in name else kv).reshape(tensor.shape)}
     if kind.startswith("gemma") and name.endswith("norm.weight"):
         tensor = tensor + 1
-    if kind.startswith("gemma"):
+    if kind.startswith("gemma") and "query_pre_attn_scalar" in config:
         # The files cannot say the scale of the scores: it goes into the queries.
         scale = math.sqrt(dim / config["query_pre_attn_scalar"])
         scaled = ".q_norm." if kind == "gemma3_text" else ".q_proj."
@@ -160,8 +164,9 @@ def write(name, folder):
             name = name.removeprefix("transformer.")
         target = names.get_name(name, try_suffixes=(".weight", ".bias"))
         assert target, f"{name} has no name in GGUF"
-        exact = np.array_equal(tensor.astype(np.float16).astype(np.float32), tensor)
-        out.add_tensor(target, np.ascontiguousarray(tensor.astype(np.float16) if tensor.ndim > 1 and exact else tensor))
+        half = tensor.astype(np.float16)
+        is_half = tensor.ndim > 1 and target.endswith("weight") and np.array_equal(half.astype(np.float32), tensor)
+        out.add_tensor(target, np.ascontiguousarray(half if is_half else tensor))
     out.write_header_to_file()
     out.write_kv_data_to_file()
     out.write_tensors_to_file()

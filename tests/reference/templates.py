@@ -1,4 +1,10 @@
-"""Renders chat templates with transformers' own Jinja environment: the expected outputs of runtime/text."""
+"""Renders chat templates with transformers' own Jinja environment: the expected outputs of runtime/text.
+
+Those of templates/ have the shapes of the families that they are named after, and are rendered with the same conversations.
+"""
+
+import datetime
+import pathlib
 
 from transformers.utils.chat_template_utils import _compile_jinja_template
 
@@ -155,18 +161,54 @@ CASES = [
 ]
 
 
+# What every template of the folder is rendered with; those that cannot say so themselves.
+CALL_WITH_ID = CHAT[:1] + [
+    {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [{"id": "call12345", "type": "function", "function": {"name": "look", "arguments": {"at": "it", "n": 2}}}],
+    },
+    {"role": "tool", "tool_call_id": "call12345", "content": "<seen>"},
+]
+THOUGHT = [
+    CHAT[0],
+    {"role": "assistant", "content": "<think>\nHm.\n</think>\n\nHi!", "reasoning_content": "Hm."},
+    {"role": "assistant", "content": "<think>\nTwice.\n</think>\n\nHi!"},
+]
+SHARED = [
+    ("chat", CHAT, {}),
+    ("system", SYSTEM, {}),
+    ("no prompt", SYSTEM[:3], {"add_generation_prompt": False}),
+    ("tools", SYSTEM, {"tools": TOOL}),
+    ("call", CALL_WITH_ID, {"tools": TOOL, "enable_thinking": False}),
+    ("thought", THOUGHT, {"reasoning_effort": "low"}),
+]
+NOW = datetime.datetime(2026, 7, 4, 9, 5, 3, tzinfo=datetime.timezone.utc)
+
+
+def cases():
+    yield from CASES
+    for file in sorted((pathlib.Path(__file__).parent / "templates").glob("*.jinja")):
+        for name, messages, extra in SHARED:
+            yield f"{file.stem}, {name}", file.read_text(), messages, extra
+
+
 def main():
-    out = []
-    for name, template, messages, extra in CASES:
+    out, templates = [], {}
+    for name, template, messages, extra in cases():
         variables = {"add_generation_prompt": True, "tools": None, **extra}
-        case = {"name": name, "template": template, "messages": messages, "variables": variables}
+        family = name.split(",")[0]
+        assert templates.setdefault(family, template) == template
+        case = {"name": name, "template": family, "messages": messages, "variables": variables}
         try:
             compiled = _compile_jinja_template(template)
-            case["expected"] = compiled.render(messages=messages, documents=None, bos_token="<s>", eos_token="</s>", **variables)
+            # The clock stands still, here as in the test.
+            clock = {"strftime_now": NOW.strftime}
+            case["expected"] = compiled.render(messages=messages, documents=None, bos_token="<s>", eos_token="</s>", **clock, **variables)
         except Exception as error:  # jinja2's TemplateError, raised by the template itself
             case["refused"] = str(error)
         out.append(case)
-    settle("runtime/text/testdata/templates.json", out)
+    settle("runtime/text/testdata/templates.json", {"templates": templates, "cases": out})
 
 
 main()

@@ -8,7 +8,10 @@ use crate::tree::{Source, none, rust};
 fn is_root(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
-        [.., "src" | "support", "lib.rs"] | [.., "main.rs" | "build.rs"] | [.., "src", "bin", _] => true,
+        [.., "src" | "support", "lib.rs"]
+        | [.., "main.rs" | "build.rs"]
+        | [.., "src", "bin", _]
+        | [.., "fuzz_targets", _] => true,
         // runtime/server/tests/process.rs, but not what lies deeper.
         [first, .., "tests", _] => *first != "tests" && !parts.contains(&"src"),
         _ => false,

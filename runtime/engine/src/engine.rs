@@ -1,9 +1,9 @@
 //! The state machine that the server drives.
 
-use alcazar_core::{BackendError, Batch, Model, SeqId, TokenId};
+use alcazar_core::{BackendError, Batch, Model, SeqId};
 
 use crate::{
-    FinishReason, Progress, Refused, Request, Speculation, TokenLogprobs, Usage,
+    Effect, FinishReason, Load, Progress, Refused, Request, Speculation, Usage,
     blocks::BlockPool,
     entry::Entry,
     sampler::Choice,
@@ -34,72 +34,6 @@ pub struct EngineConfig {
     pub speculation: Speculation,
 }
 
-/// What happened to a sequence in a step.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
-    /// Tokens of its prompt were scored; before any token of the answer.
-    Scored {
-        /// Which sequence.
-        id: SeqId,
-        /// One token of the prompt, in their order.
-        logprobs: TokenLogprobs,
-    },
-    /// It has one token more.
-    Token {
-        /// Which sequence.
-        id: SeqId,
-        /// The token; never a stop token.
-        token: TokenId,
-        /// How likely it was, when that was asked for.
-        logprobs: Option<TokenLogprobs>,
-    },
-    /// It ended; nothing follows.
-    Finished {
-        /// Which sequence.
-        id: SeqId,
-        /// Why.
-        reason: FinishReason,
-        /// What it took.
-        usage: Usage,
-    },
-    /// It cannot go on; nothing follows. The others do.
-    Failed {
-        /// Which sequence.
-        id: SeqId,
-        /// For the log; no prompt in it.
-        error: String,
-    },
-}
-
-/// How busy an engine is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Load {
-    /// Sequences that wait.
-    pub waiting: usize,
-    /// Sequences that run.
-    pub running: usize,
-    /// Cache blocks that are taken.
-    pub blocks_used: usize,
-    /// Cache blocks in all.
-    pub blocks_total: usize,
-    /// Tokens of a block.
-    pub block_tokens: usize,
-    /// Sequences that gave their blocks up to older ones, since the start.
-    pub preemptions_total: u64,
-    /// Tokens of prompts that were looked for in the cache, since the start.
-    pub cache_sought_total: u64,
-    /// Tokens of prompts that were in the cache already, since the start.
-    pub cache_found_total: u64,
-    /// Tokens of prompts that were computed, since the start.
-    pub prompt_tokens_total: u64,
-    /// Tokens of answers, since the start.
-    pub generated_tokens_total: u64,
-    /// Tokens of answers that were guessed, since the start.
-    pub guessed_tokens_total: u64,
-    /// Those of them that were right, since the start.
-    pub guessed_right_total: u64,
-}
-
 /// A model and the sequences that it works on.
 pub struct Engine {
     model: Box<dyn Model>,
@@ -109,6 +43,7 @@ pub struct Engine {
     prompt_tokens_total: u64,
     generated_tokens_total: u64,
     guessed_right_total: u64,
+    last_step_tokens: usize,
     /// Steps in a row in which the model panicked whatever it was given.
     n_panics: u32,
 }
@@ -134,6 +69,7 @@ impl Engine {
             prompt_tokens_total: 0,
             generated_tokens_total: 0,
             guessed_right_total: 0,
+            last_step_tokens: 0,
             n_panics: 0,
         }
     }
@@ -191,17 +127,19 @@ impl Engine {
             generated_tokens_total: self.generated_tokens_total,
             guessed_tokens_total: counts.guessed,
             guessed_right_total: self.guessed_right_total,
+            last_step_tokens: self.last_step_tokens,
         }
     }
 
     /// One pass of the model over as many sequences as fit, and what came of it. Cheap when idle.
     pub fn step(&mut self) -> Vec<Effect> {
         let batch = self.scheduler.plan();
+        self.last_step_tokens = batch.tokens.len();
         if batch.tokens.is_empty() {
             return Vec::new();
         }
         self.count_prompt_tokens(&batch);
-        let mut effects = Vec::new();
+        let mut effects: Vec<Effect> = self.scheduler.take_started().map(|id| Effect::Started { id }).collect();
         self.forward(&batch, &mut effects);
         self.scheduler.publish();
         effects

@@ -30,6 +30,8 @@ pub(crate) struct Entry {
     pub(crate) n_cached: usize,
     pub(crate) chain: Chain,
     pub(crate) guesser: Guesser,
+    /// Whether it was told that the model works on it.
+    pub(crate) is_started: bool,
 }
 
 impl Entry {
@@ -52,6 +54,7 @@ impl Entry {
             n_cached: 0,
             chain: Chain::new(request.cache_salt.as_deref().unwrap_or_default().into()),
             guesser: Guesser::new(speculation),
+            is_started: false,
         }
     }
 

@@ -11,6 +11,7 @@
 
 pub mod blocks;
 pub mod constraint;
+pub mod effect;
 pub mod engine;
 pub mod gate;
 pub mod logprobs;
@@ -25,7 +26,8 @@ mod scheduler;
 mod speculation;
 
 pub use constraint::{Constraint, ConstraintError, Progress};
-pub use engine::{Effect, Engine, EngineConfig, Load};
+pub use effect::{Effect, Load};
+pub use engine::{Engine, EngineConfig};
 pub use gate::{Gate, Overloaded, Permit};
 pub use logprobs::TokenLogprobs;
 pub use packer::Packer;

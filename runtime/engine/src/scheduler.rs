@@ -70,6 +70,15 @@ impl Scheduler {
         self.running.iter_mut().find(|entry| entry.id == id)
     }
 
+    /// Sequences that were computed for the first time since the last call.
+    pub(crate) fn take_started(&mut self) -> impl Iterator<Item = SeqId> {
+        let new = self.running.iter_mut().filter(|entry| entry.n_cached > 0 && !entry.is_started);
+        new.map(|entry| {
+            entry.is_started = true;
+            entry.id
+        })
+    }
+
     /// Takes a sequence out, wherever it is; what it computed is kept for others.
     pub(crate) fn remove(&mut self, id: SeqId) -> Option<Entry> {
         let mut entry = self.take_out(id)?;

@@ -6,6 +6,8 @@ use std::{fmt, path::Path};
 
 use crate::{Error, error::excerpt, file::SourceFile};
 
+mod bands;
+mod boxes;
 pub mod convert;
 mod find;
 mod read;

@@ -169,12 +169,26 @@ fn check(config: &DecoderConfig, file: &Path) -> Result<(), Error> {
             "a multiple".to_owned(),
         );
     }
+    if config.head_dim == 0 {
+        return malformed(
+            format!("{} heads in a width of {}", config.n_heads, config.hidden),
+            "fewer heads".to_owned(),
+        );
+    }
+    if let FeedForward::Experts { n_experts, n_used, .. } = config.feed_forward_kind
+        && n_used > n_experts
+    {
+        return malformed(format!("{n_used} experts for each token"), format!("at most {n_experts}"));
+    }
     let Position::Rotary { global, local } = &config.position else { return Ok(()) };
     for rope in std::iter::once(global).chain(local) {
         let dims = rope.dims;
         if !dims.is_multiple_of(2) || dims == 0 || dims > config.head_dim {
             let expected = format!("an even number up to the head's {}", config.head_dim);
             return malformed(format!("{dims} rotated elements"), expected);
+        }
+        if matches!(rope.scaling, RopeScaling::Dynamic { .. }) && dims <= 2 {
+            return malformed(format!("dynamic scaling of {dims} elements"), "more than two".to_owned());
         }
         if let RopeScaling::LongRope { short, long, .. } = &rope.scaling
             && [short, long].iter().any(|factors| !factors.is_empty() && factors.len() != dims / 2)
@@ -184,11 +198,6 @@ fn check(config: &DecoderConfig, file: &Path) -> Result<(), Error> {
                 (dims / 2).to_string(),
             );
         }
-    }
-    if let FeedForward::Experts { n_experts, n_used, .. } = config.feed_forward_kind
-        && n_used > n_experts
-    {
-        return malformed(format!("{n_used} experts for each token"), format!("at most {n_experts}"));
     }
     Ok(())
 }

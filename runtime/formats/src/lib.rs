@@ -24,7 +24,10 @@ mod tensorflow;
 #[cfg(test)]
 mod hostile;
 
-pub use config::registry::{ARCHITECTURES, Architecture};
+pub use config::{
+    encoder::registry::{ENCODERS, EncoderArchitecture, HEADS},
+    registry::{ARCHITECTURES, Architecture},
+};
 pub use error::{Class, Error};
 pub use facts::{Facts, Format};
-pub use model::{ModelConfig, ModelFiles, TextFiles, TextSource, inspect, open};
+pub use model::{ModelConfig, ModelFiles, TextFiles, TextSource, Vocabulary, inspect, open};

@@ -18,6 +18,9 @@ use crate::{
 mod directory;
 mod layout;
 mod sentence;
+mod vocabulary;
+
+pub use vocabulary::Vocabulary;
 
 #[cfg(test)]
 mod tests;
@@ -114,8 +117,8 @@ pub enum TextSource {
 /// The text files of a Hugging Face repository.
 #[derive(Debug, Default)]
 pub struct TextFiles {
-    /// Content of `tokenizer.json`.
-    pub tokenizer: Vec<u8>,
+    /// What its tokenizer is made from.
+    pub vocabulary: Vocabulary,
     /// `tokenizer_config.json`, or null.
     pub tokenizer_config: serde_json::Value,
     /// `generation_config.json`, or null.

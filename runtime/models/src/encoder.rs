@@ -76,13 +76,10 @@ struct Norm<B: Backend> {
 }
 
 impl<B: Backend> Norm<B> {
-    /// The oldest checkpoints call gain and bias `gamma` and `beta`.
     fn load(loader: &Loader<'_, B>, name: &str, width: usize, epsilon: f32) -> Result<Self, LoadError> {
-        let old = format!("{name}.gamma");
-        let (gain, bias) = if loader.has(&old) { (old, "beta") } else { (format!("{name}.weight"), "bias") };
-        let bias = format!("{name}.{bias}");
+        let bias = format!("{name}.bias");
         Ok(Self {
-            gain: loader.vector(&gain, width)?,
+            gain: loader.vector(&format!("{name}.weight"), width)?,
             bias: loader.has(&bias).then(|| loader.vector(&bias, width)).transpose()?,
             epsilon,
         })

@@ -148,7 +148,7 @@ fn answers(engine: &mut Engine, prompts: &[&Case]) -> BTreeMap<SeqId, Vec<TokenI
         for effect in engine.step() {
             match effect {
                 Effect::Token { id, token, .. } => answers.entry(id).or_default().push(token),
-                Effect::Finished { .. } | Effect::Scored { .. } => {}
+                Effect::Started { .. } | Effect::Scored { .. } | Effect::Finished { .. } => {}
                 Effect::Failed { error, .. } => unreachable!("the model should not fail: {error}"),
             }
         }

@@ -28,6 +28,8 @@ pub(crate) enum Piece {
     },
     /// The cause is in the log, not in the answer.
     Failed,
+    /// It took longer than a request may.
+    Expired,
 }
 
 /// Text that is certain, and the tokens that begin in it, where their probabilities are asked for.

@@ -4,7 +4,7 @@ mod phase;
 
 use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use alcazar_contract::status::{Isolation, ServeStatus};
@@ -24,6 +24,8 @@ pub(crate) struct Served {
     /// Counts requests before their text is tokenized.
     pub gate: Gate,
     pub context_length: usize,
+    /// Longest time from arrival to the end of an answer.
+    pub request_timeout: Duration,
     /// Tokens that the model knows.
     pub vocabulary: usize,
 }

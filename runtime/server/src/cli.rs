@@ -1,6 +1,10 @@
 //! What may be written on the command line. Configuration comes from here and from mounted files only.
 
-use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    num::{NonZeroU64, NonZeroUsize},
+    path::PathBuf,
+};
 
 use alcazar_contract::{MODEL_PORT, PROBE_PORT, paths};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -60,6 +64,9 @@ pub struct Serve {
     /// Requests that may wait for a place.
     #[arg(long, default_value = "64")]
     pub max_queued: usize,
+    /// How long a request may take from its arrival to the end of its answer.
+    #[arg(long, default_value = "3600")]
+    pub request_seconds: NonZeroU64,
     /// How long running answers may take to end after SIGTERM.
     #[arg(long, default_value_t = 60)]
     pub drain_seconds: u64,

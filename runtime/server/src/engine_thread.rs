@@ -70,6 +70,7 @@ pub(crate) enum SubmitError {
 #[derive(Clone)]
 pub(crate) struct EngineHandle {
     commands: mpsc::Sender<Command>,
+    metrics: Arc<Metrics>,
 }
 
 /// The thread itself; joined by [`EngineThread::quit`].
@@ -94,11 +95,12 @@ impl Drop for EndsTheProcess {
 impl EngineThread {
     pub(crate) fn start(engine: Engine, metrics: Arc<Metrics>) -> std::io::Result<Self> {
         let (commands, queue) = mpsc::channel();
+        let handle = EngineHandle { commands, metrics: Arc::clone(&metrics) };
         let thread = thread::Builder::new().name("engine".to_owned()).spawn(move || {
             let _guard = EndsTheProcess;
             run(engine, &queue, &metrics);
         })?;
-        Ok(Self { handle: EngineHandle { commands }, thread })
+        Ok(Self { handle, thread })
     }
 
     pub(crate) fn handle(&self) -> EngineHandle {
@@ -124,6 +126,11 @@ impl EngineHandle {
         self.commands.send(Command::Submit(Box::new(submission))).map_err(|_| SubmitError::Gone)?;
         let id = answer.await.map_err(|_| SubmitError::Gone)??;
         Ok(Generation { id, events: receiver, handle: self.clone(), is_open: true })
+    }
+
+    /// A request is about to ask for so many answers to each of its prompts.
+    pub(crate) fn asked(&self, n: usize) {
+        self.metrics.asked(n);
     }
 
     /// Ends everything that runs or waits, as at the end of a drain.
@@ -194,7 +201,11 @@ fn run(mut engine: Engine, queue: &mpsc::Receiver<Command>, metrics: &Metrics) {
         }
         let effects = engine.step();
         // Counted before it is told: whoever has its answer finds it in the metrics.
-        metrics.load(&engine.load());
+        let load = engine.load();
+        metrics.load(&load);
+        if load.last_step_tokens > 0 {
+            metrics.step(load.last_step_tokens);
+        }
         for effect in effects {
             streams.deliver(&mut engine, effect);
         }
@@ -205,12 +216,14 @@ fn obey(engine: &mut Engine, streams: &mut Streams<'_>, command: Command) -> std
     match command {
         Command::Submit(submission) => {
             let Submission { request, events, reply, arrived, permit } = *submission;
-            let prompt_tokens = request.prompt.len();
+            let (prompt_tokens, max_tokens) = (request.prompt.len(), request.max_tokens);
             let outcome = engine.submit(request);
             let id = outcome.as_ref().ok().copied();
             let is_heard = reply.send(outcome).is_ok();
             match id {
-                Some(id) if is_heard => streams.open(id, events, streams::Meta { arrived, prompt_tokens, permit }),
+                Some(id) if is_heard => {
+                    streams.open(id, events, streams::Meta { arrived, prompt_tokens, max_tokens, permit });
+                }
                 // The caller left while its request was on the way.
                 Some(id) => drop(engine.cancel(id)),
                 None => {}

@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
-use alcazar_engine::Load;
+use alcazar_engine::{Load, Usage};
 use prometheus::{
     Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
+
+mod requests;
+
+pub(crate) use requests::Course;
+use requests::RequestMetrics;
 
 const TTFT_BUCKETS: [f64; 22] = [
     0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0, 80.0,
@@ -24,19 +29,24 @@ pub(crate) struct Metrics {
     registry: Registry,
     running: IntGauge,
     waiting: IntGauge,
+    waiting_by_reason: IntGaugeVec,
     kv_usage: Gauge,
     cache_config: IntGaugeVec,
     preemptions: IntCounter,
-    cache_queries: IntCounter,
-    cache_hits: IntCounter,
-    guessed: IntCounter,
-    guessed_right: IntCounter,
     prompt_tokens: IntCounter,
     generation_tokens: IntCounter,
     success: IntCounterVec,
     ttft: Histogram,
     inter_token: Histogram,
+    /// The older name of the same; dashboards still read it.
+    per_token: Histogram,
     e2e: Histogram,
+    cache_queries: IntCounter,
+    cache_hits: IntCounter,
+    guessed: IntCounter,
+    guessed_right: IntCounter,
+    cached_tokens: IntCounter,
+    requests: RequestMetrics,
     responses: IntCounterVec,
     http_seconds: HistogramVec,
 }
@@ -51,6 +61,10 @@ impl Metrics {
         let metrics = Self {
             running: IntGauge::with_opts(opts("vllm:num_requests_running", "Requests in the batch."))?,
             waiting: IntGauge::with_opts(opts("vllm:num_requests_waiting", "Requests that wait for a place."))?,
+            waiting_by_reason: IntGaugeVec::new(
+                opts("vllm:num_requests_waiting_by_reason", "Requests that wait, by what they wait for."),
+                &["reason"],
+            )?,
             kv_usage: Gauge::with_opts(opts("vllm:kv_cache_usage_perc", "Cache in use; 1 means full."))?,
             cache_config: IntGaugeVec::new(
                 opts("vllm:cache_config_info", "Shape of the cache; the value is always 1."),
@@ -59,19 +73,6 @@ impl Metrics {
             preemptions: IntCounter::with_opts(opts(
                 "vllm:num_preemptions_total",
                 "Sequences put back for want of cache.",
-            ))?,
-            cache_queries: IntCounter::with_opts(opts(
-                "vllm:prefix_cache_queries_total",
-                "Prompt tokens looked for in the cache.",
-            ))?,
-            cache_hits: IntCounter::with_opts(opts(
-                "vllm:prefix_cache_hits_total",
-                "Prompt tokens found in the cache.",
-            ))?,
-            guessed: IntCounter::with_opts(opts("vllm:spec_decode_num_draft_tokens_total", "Tokens guessed ahead."))?,
-            guessed_right: IntCounter::with_opts(opts(
-                "vllm:spec_decode_num_accepted_tokens_total",
-                "Tokens guessed ahead that were right.",
             ))?,
             prompt_tokens: IntCounter::with_opts(opts("vllm:prompt_tokens_total", "Prompt tokens computed."))?,
             generation_tokens: IntCounter::with_opts(opts("vllm:generation_tokens_total", "Tokens generated."))?,
@@ -89,6 +90,29 @@ impl Metrics {
                 "Between two tokens of a request.",
                 &TOKEN_BUCKETS,
             ))?,
+            per_token: Histogram::with_opts(histogram(
+                "vllm:time_per_output_token_seconds",
+                "Between two tokens of a request; the older name.",
+                &TOKEN_BUCKETS,
+            ))?,
+            cache_queries: IntCounter::with_opts(opts(
+                "vllm:prefix_cache_queries_total",
+                "Prompt tokens looked up in the cache.",
+            ))?,
+            cache_hits: IntCounter::with_opts(opts(
+                "vllm:prefix_cache_hits_total",
+                "Prompt tokens found in the cache.",
+            ))?,
+            guessed: IntCounter::with_opts(opts("vllm:spec_decode_num_draft_tokens_total", "Tokens guessed ahead."))?,
+            guessed_right: IntCounter::with_opts(opts(
+                "vllm:spec_decode_num_accepted_tokens_total",
+                "Tokens guessed ahead that were right.",
+            ))?,
+            cached_tokens: IntCounter::with_opts(opts(
+                "vllm:prompt_tokens_cached_total",
+                "Prompt tokens that were not computed again.",
+            ))?,
+            requests: RequestMetrics::new(&registry)?,
             e2e: Histogram::with_opts(histogram(
                 "vllm:e2e_request_latency_seconds",
                 "From arrival to the end of a request.",
@@ -113,16 +137,19 @@ impl Metrics {
         for reason in ["stop", "length", "abort", "error"] {
             self.success.with_label_values(&[reason]);
         }
-        let all: [Box<dyn prometheus::core::Collector>; 17] = [
+        let all: [Box<dyn prometheus::core::Collector>; 20] = [
             Box::new(self.running.clone()),
             Box::new(self.waiting.clone()),
-            Box::new(self.kv_usage.clone()),
-            Box::new(self.cache_config.clone()),
-            Box::new(self.preemptions.clone()),
+            Box::new(self.waiting_by_reason.clone()),
+            Box::new(self.per_token.clone()),
             Box::new(self.cache_queries.clone()),
             Box::new(self.cache_hits.clone()),
             Box::new(self.guessed.clone()),
             Box::new(self.guessed_right.clone()),
+            Box::new(self.cached_tokens.clone()),
+            Box::new(self.kv_usage.clone()),
+            Box::new(self.cache_config.clone()),
+            Box::new(self.preemptions.clone()),
             Box::new(self.prompt_tokens.clone()),
             Box::new(self.generation_tokens.clone()),
             Box::new(self.success.clone()),
@@ -139,13 +166,13 @@ impl Metrics {
     pub(crate) fn load(&self, load: &Load) {
         self.running.set(gauge(load.running));
         self.waiting.set(gauge(load.waiting));
+        self.waiting_by_reason.with_label_values(&["capacity"]).set(gauge(load.waiting));
+        self.waiting_by_reason.with_label_values(&["deferred"]).set(0);
         #[expect(clippy::cast_precision_loss, reason = "block counts are far below 2^52")]
         let usage = if load.blocks_total == 0 { 0.0 } else { load.blocks_used as f64 / load.blocks_total as f64 };
         self.kv_usage.set(usage);
         for (counter, total) in [
             (&self.preemptions, load.preemptions_total),
-            (&self.cache_queries, load.cache_sought_total),
-            (&self.cache_hits, load.cache_found_total),
             (&self.guessed, load.guessed_tokens_total),
             (&self.guessed_right, load.guessed_right_total),
         ] {
@@ -177,12 +204,31 @@ impl Metrics {
 
     pub(crate) fn next_token(&self, since_last: Duration) {
         self.inter_token.observe(since_last.as_secs_f64());
+        self.per_token.observe(since_last.as_secs_f64());
         self.generation_tokens.inc();
     }
 
-    pub(crate) fn finished(&self, since_arrival: Duration, reason: &str) {
-        self.e2e.observe(since_arrival.as_secs_f64());
+    pub(crate) fn finished(&self, course: &Course, reason: &str) {
+        self.e2e.observe(course.arrived.elapsed().as_secs_f64());
         self.success.with_label_values(&[reason]).inc();
+        self.requests.finished(course);
+    }
+
+    /// What the cache spared a request that came to its end.
+    pub(crate) fn cache_use(&self, usage: &Usage) {
+        self.cache_queries.inc_by(usage.prompt_tokens as u64);
+        self.cache_hits.inc_by(usage.cached_tokens as u64);
+        self.cached_tokens.inc_by(usage.cached_tokens as u64);
+    }
+
+    /// A request asks for so many answers.
+    pub(crate) fn asked(&self, n: usize) {
+        self.requests.asked(n);
+    }
+
+    /// A step computed so many tokens.
+    pub(crate) fn step(&self, n_tokens: usize) {
+        self.requests.step(n_tokens);
     }
 
     /// `route` is a route's pattern, never what a client wrote.
@@ -206,52 +252,4 @@ fn gauge(n: usize) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::test_support::sample;
-
-    #[test]
-    fn autoscalers_find_the_names_they_know() {
-        let metrics = Metrics::new("m").expect("metrics");
-        metrics.load(&Load {
-            running: 2,
-            waiting: 3,
-            blocks_used: 1,
-            blocks_total: 4,
-            block_tokens: 16,
-            cache_sought_total: 9,
-            cache_found_total: 8,
-            guessed_tokens_total: 6,
-            guessed_right_total: 5,
-            ..Load::default()
-        });
-        metrics.cache(&Load { blocks_total: 4, block_tokens: 16, ..Load::default() });
-        metrics.first_token(Duration::from_millis(30), 7);
-        metrics.next_token(Duration::from_millis(10));
-        metrics.finished(Duration::from_millis(40), "stop");
-        let text = metrics.render().expect("text");
-        let both = [r#"engine="0""#, r#"model_name="m""#];
-        let of = |name: &str, more: &str| {
-            let labels: Vec<&str> = both.into_iter().chain((!more.is_empty()).then_some(more)).collect();
-            sample(&text, name, &labels)
-        };
-        for (name, more, value) in [
-            ("vllm:num_requests_running", "", "2"),
-            ("vllm:num_requests_waiting", "", "3"),
-            ("vllm:kv_cache_usage_perc", "", "0.25"),
-            ("vllm:cache_config_info", r#"num_gpu_blocks="4""#, "1"),
-            ("vllm:prefix_cache_queries_total", "", "9"),
-            ("vllm:prefix_cache_hits_total", "", "8"),
-            ("vllm:spec_decode_num_draft_tokens_total", "", "6"),
-            ("vllm:spec_decode_num_accepted_tokens_total", "", "5"),
-            ("vllm:prompt_tokens_total", "", "7"),
-            ("vllm:generation_tokens_total", "", "2"),
-            ("vllm:request_success_total", r#"finished_reason="stop""#, "1"),
-            ("vllm:time_to_first_token_seconds_bucket", r#"le="0.04""#, "1"),
-            ("vllm:inter_token_latency_seconds_count", "", "1"),
-            ("vllm:e2e_request_latency_seconds_count", "", "1"),
-        ] {
-            assert_eq!(of(name, more), value, "{name}");
-        }
-    }
-}
+mod tests;

@@ -151,11 +151,19 @@ pub(crate) struct Setup {
     pub max_queued: usize,
     pub context_length: usize,
     pub script: &'static str,
+    pub request_timeout: Duration,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { delay: Duration::ZERO, max_sequences: 4, max_queued: 4, context_length: 2000, script: "" }
+        Self {
+            delay: Duration::ZERO,
+            max_sequences: 4,
+            max_queued: 4,
+            context_length: 2000,
+            script: "",
+            request_timeout: Duration::from_mins(1),
+        }
     }
 }
 
@@ -199,6 +207,7 @@ impl TestApp {
             engine: thread.handle(),
             gate: Gate::new(setup.max_sequences + setup.max_queued, 1_000_000),
             context_length: setup.context_length,
+            request_timeout: setup.request_timeout,
             vocabulary: VOCABULARY,
         };
         test.app.serve(served, |_| {});

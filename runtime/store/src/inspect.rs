@@ -2,13 +2,17 @@
 
 use std::path::Path;
 
+use alcazar_formats::Format;
+
 use crate::error::FetchError;
 
 /// What the files say of themselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inspected {
-    /// `GGUF` or `Safetensors`.
+    /// `GGUF`, `Safetensors`, or what fetch converts.
     pub format: String,
+    /// Whether servers open it only after conversion.
+    pub needs_conversion: bool,
     /// As the file names it.
     pub architecture: String,
     /// Number of weights.
@@ -32,6 +36,7 @@ impl Inspect for FormatsInspector {
         let facts = alcazar_formats::inspect(model)?;
         Ok(Inspected {
             format: facts.format.to_string(),
+            needs_conversion: matches!(facts.format, Format::PyTorch | Format::TensorFlow),
             architecture: facts.architecture,
             parameter_count: facts.parameter_count,
             context_length: facts.context_length,

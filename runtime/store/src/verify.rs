@@ -27,6 +27,16 @@ pub async fn verify(
     }
     // First the heads: they are quick to read, and hours of hashing for nothing help nobody.
     let inspected = judge(&inspector, model).await?;
+    if inspected.needs_conversion {
+        return Err(FetchError::UnsupportedModel {
+            fault: format!(
+                "failed to serve {}: found {} files, which only a fetch converts; fetch the model from a hub or by HTTP, \
+                 or put safetensors or GGUF files here",
+                model.display(),
+                inspected.format
+            ),
+        });
+    }
     let manifest = digest_of(model, progress).await?;
     expect(&manifest, expect_digest)?;
     Ok(ModelFacts { path: String::new(), ..facts(&manifest, inspected) })

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::Tokenizer;
 
+mod closed;
 mod fault;
 
 #[cfg(test)]
@@ -134,7 +135,7 @@ impl Grammar {
     fn compiled(&self) -> TopLevelGrammar {
         match self {
             Self::JsonObject => TopLevelGrammar::from_json_schema(spaced(json!({"type": "object"}))),
-            Self::JsonSchema(schema) => TopLevelGrammar::from_json_schema(spaced(schema.clone())),
+            Self::JsonSchema(schema) => TopLevelGrammar::from_json_schema(spaced(closed::closed(schema.clone()))),
             Self::Regex(expression) => TopLevelGrammar::from_regex(expression),
             Self::Lark(grammar) => TopLevelGrammar::from_lark(grammar.clone()),
             Self::Choice(choices) => {

@@ -19,4 +19,4 @@ pub use output::{Delta, Expected, OutputFormat, OutputParser, ToolFormat};
 pub use stop::{StopMatcher, StopStep};
 pub use template::{ChatTemplate, RenderInput, TemplateError};
 pub use texts::{EncodedText, Span};
-pub use tokenizer::{Special, Tokenizer, TokenizerError};
+pub use tokenizer::{Legacy, Special, Tokenizer, TokenizerError};

@@ -80,6 +80,15 @@ impl ChatTemplate {
 
     /// Compiles a template.
     pub fn new(source: &str, bos_token: String, eos_token: String) -> Result<Self, TemplateError> {
+        Self::with_clock(source, bos_token, eos_token, jiff::Timestamp::now)
+    }
+
+    fn with_clock(
+        source: &str,
+        bos_token: String,
+        eos_token: String,
+        now: fn() -> jiff::Timestamp,
+    ) -> Result<Self, TemplateError> {
         let mut environment = Environment::new();
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         environment.set_syntax(syntax.map_err(|error| TemplateError::Compile { message: describe(&error) })?);
@@ -90,7 +99,7 @@ impl ChatTemplate {
         environment.add_test("iterable", functions::is_iterable);
         environment.add_filter("tojson", json_dumps::tojson);
         environment.add_function("raise_exception", functions::raise_exception);
-        environment.add_function("strftime_now", functions::strftime_now);
+        environment.add_function("strftime_now", move |format: &str| functions::strftime(format, now()));
         let failed = |error: minijinja::Error| TemplateError::Compile { message: describe(&error) };
         environment.add_template_owned(NAME, source::without_generation_tags(source)).map_err(failed)?;
         Ok(Self { environment, bos_token, eos_token, format: OutputFormat::of_template(source) })

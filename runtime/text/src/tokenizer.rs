@@ -8,12 +8,17 @@ use tokenizers::Tokenizer as Inner;
 
 mod files;
 mod gguf;
+mod gguf_kinds;
+mod legacy;
 mod pieces;
 mod pre_tokenizer;
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 pub(crate) mod tests;
 
+pub use legacy::Legacy;
 use pieces::Pieces;
 
 /// A model's tokenizer. Cheap to share, not to clone: keep it in an `Arc`.

@@ -8,7 +8,11 @@ out=$(realpath -m "${1:?use: image.sh OUT.tar}")
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$(dirname "$out")"
 
-if [ -f "$out" ] && [ -z "$(find "$here" "$here/../ociarchive" -type f -newer "$out" -print -quit)" ]; then
+root=$(cd "$here/../../.." && pwd)
+tiny_bert=$root/tests/fixtures/encoders/bert-bare
+tiny_llama=$root/runtime/models/testdata/llama
+pytorch=$root/runtime/formats/testdata/pytorch/llama.bin
+if [ -f "$out" ] && [ -z "$(find "$here" "$here/../ociarchive" "$tiny_bert" "$tiny_llama" "$pytorch" -type f -newer "$out" -print -quit)" ]; then
   echo "hub image: $out is up to date"
   exit 0
 fi
@@ -30,5 +34,15 @@ cd "$here/.."
 export CGO_ENABLED=0
 go build -trimpath -ldflags="-s -w" -o "$work/hub" ./hub
 go run ./hub/hubdata --wheel "$wheel" --out "$work/data"
+# Tiny models in other formats, under the same revision as all others.
+revision=12fd25f77366fa6b3b4b768ec3050bf629380bac
+mkdir -p "$work"/data/tiny/{bert,pytorch}/$revision
+echo "main $revision" | tee "$work/data/tiny/bert/.refs" > "$work/data/tiny/pytorch/.refs"
+cp -r "$tiny_bert/." "$work/data/tiny/bert/$revision/"
+cp "$tiny_llama"/{config,tokenizer}.json "$work/data/tiny/pytorch/$revision/"
+cp "$pytorch" "$work/data/tiny/pytorch/$revision/pytorch_model.bin"
+# The same with a pickle that calls a function.
+cp -r "$work/data/tiny/pytorch" "$work/data/tiny/hostile"
+cp "$(dirname "$pytorch")/refused-call.bin" "$work/data/tiny/hostile/$revision/pytorch_model.bin"
 go run ./ociarchive/mkimage --ref localhost/alcazar-test/hub:1 --entrypoint /bin/hub "$out" "$work/data=/data" -- "$work/hub=/bin/hub"
 echo "hub image: $out ($(du -h "$out" | cut -f1))"

@@ -4,7 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use alcazar_core::{BackendError, Batch, Logits, Sequence};
 
-use super::{Effect, Engine};
+use super::Engine;
+use crate::Effect;
 
 /// Passes in a row that may panic whatever they are given; after so many it is the model that is broken.
 const MAX_PANICS: u32 = 3;

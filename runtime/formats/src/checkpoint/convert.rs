@@ -108,7 +108,7 @@ impl Plan {
     }
 }
 
-/// Writes one file. Reads and writes in pieces; only a tensor whose elements do not lie in order is held whole.
+/// Writes one file, in pieces: memory does not grow with the tensors.
 pub fn write<E: From<Error>>(
     checkpoint: &Checkpoint,
     shard: &Shard,

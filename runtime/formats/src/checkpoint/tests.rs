@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, io, path::Path};
 
 use alcazar_core::WeightType;
+use proptest::prelude::*;
 
 use super::{
-    Checkpoint, Chunk, Element, Found, Storage, Tensor,
+    Checkpoint, Chunk, Element, Found, Storage, Tensor, bands,
     convert::{self, Plan},
     row_major,
 };
@@ -137,4 +138,47 @@ fn boxes_become_rows() {
     let checkpoint = Checkpoint { files: vec![file], tensors: vec![tensor.clone()] };
     assert_eq!(checkpoint.read(&tensor).unwrap(), (0..15).collect::<Vec<u8>>());
     assert_eq!(checkpoint.read(&tensor.transposed()).unwrap(), [0, 5, 10, 1, 6, 11, 2, 7, 12, 3, 8, 13, 4, 9, 14]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn a_view_is_the_same_in_bands_of_any_size(
+        axes in prop::collection::vec((1..6usize, 0..9u64), 0..4),
+        start in 0..5u64,
+        band_bytes in 1..200u64,
+    ) {
+        let (shape, strides): (Vec<usize>, Vec<u64>) = axes.into_iter().unzip();
+        let n: usize = shape.iter().product();
+        let place = |nth: usize| {
+            let (mut rest, mut at) = (nth, start);
+            for (n, stride) in shape.iter().zip(&strides).rev() {
+                at += (rest % n) as u64 * stride;
+                rest /= n;
+            }
+            at
+        };
+        // Each element is its own place.
+        let wanted: Vec<u8> = (0..n).flat_map(|nth| u16::try_from(place(nth)).unwrap().to_le_bytes()).collect();
+        let dir = tempfile::tempdir().unwrap();
+        let numbers: Vec<u8> = (0..256u16).flat_map(u16::to_le_bytes).collect();
+        std::fs::write(dir.path().join("x"), [b"head".as_slice(), &numbers].concat()).unwrap();
+        let file = SourceFile::open(&dir.path().join("x")).unwrap();
+        let storage = Storage::Span { offset: 4, n_bytes: 512 };
+        let tensor = Tensor { name: "x".to_owned(), element: Element::U16, shape, file: 0, storage, start, strides, checksum: None };
+        tensor.check(&file).unwrap();
+        let in_file = bands::Elements::File { file: &file, offset: 4 };
+        let in_memory = bands::Elements::Memory { file: &file, bytes: &numbers };
+        for elements in [in_file, in_memory] {
+            let mut found = Vec::new();
+            bands::each::<Error>(&tensor, &elements, band_bytes, |band| {
+                assert!(band.len() as u64 <= band_bytes.max(2));
+                found.extend(band);
+                Ok(())
+            })
+            .unwrap();
+            prop_assert_eq!(&found, &wanted);
+        }
+    }
 }

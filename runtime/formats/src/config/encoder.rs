@@ -3,6 +3,7 @@
 mod deberta;
 mod head;
 mod modern_bert;
+pub(crate) mod registry;
 
 use alcazar_core::{Activation, EncoderConfig, EncoderFamily, Head};
 use serde_json::Value;
@@ -10,25 +11,11 @@ use serde_json::Value;
 use super::{CONTEXT, HEADS, LAYERS, VOCABULARY, WIDTH, dimension, dimension_or, hugging_face::Keys, positive};
 use crate::{Error, error::excerpt};
 
-/// Values of `model_type` that are served.
-pub(crate) const SUPPORTED: [&str; 10] = [
-    "bert",
-    "roberta",
-    "xlm-roberta",
-    "camembert",
-    "distilbert",
-    "electra",
-    "albert",
-    "mpnet",
-    "deberta-v2",
-    "modernbert",
-];
-
 const TYPES: std::ops::RangeInclusive<u64> = 0..=16;
 
 /// Whether `config.json` is that of an encoder.
 pub(crate) fn is_encoder(json: &Value) -> bool {
-    json.get("model_type").and_then(Value::as_str).is_some_and(|kind| SUPPORTED.contains(&kind))
+    json.get("model_type").and_then(Value::as_str).is_some_and(registry::is_known)
 }
 
 /// The dimensions, checked against each other. `head` is what `modules.json` says, if there is one.
@@ -110,7 +97,7 @@ fn family(keys: &Keys<'_>, architecture: &str, n_layers: usize) -> Result<Encode
         "deberta-v2" => EncoderFamily::Deberta(deberta::read(keys)?),
         other => {
             let found = format!("model_type {}", excerpt(other));
-            return Err(Error::unsupported(keys.file, found, SUPPORTED.join(", ")));
+            return Err(Error::unsupported(keys.file, found, registry::supported()));
         }
     })
 }

@@ -3,6 +3,9 @@
 mod families;
 mod rope;
 
+#[cfg(test)]
+mod tests;
+
 use std::{ops::RangeInclusive, path::Path};
 
 use alcazar_core::{DecoderConfig, Family, WeightNames, config::Position};

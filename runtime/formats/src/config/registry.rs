@@ -27,12 +27,13 @@ const fn permuted(family: Family, title: &'static str, model_type: &'static str,
 }
 
 /// All decoders.
-pub const ARCHITECTURES: [Architecture; 22] = [
+pub const ARCHITECTURES: [Architecture; 23] = [
     permuted(Family::Llama, "Llama 1-3, SmolLM2", "llama", "llama"),
     row(Family::Llama, "Mistral", "mistral", ""),
     row(Family::Llama, "Qwen2, Qwen2.5", "qwen2", "qwen2"),
     row(Family::Llama, "Qwen3", "qwen3", "qwen3"),
     permuted(Family::Llama, "SmolLM3", "smollm3", "smollm3"),
+    row(Family::Llama, "Gemma 1", "gemma", "gemma"),
     row(Family::Gemma, "Gemma 2", "gemma2", "gemma2"),
     row(Family::Gemma, "Gemma 3 (text)", "gemma3_text", "gemma3"),
     row(Family::Gemma, "Gemma 3 (its text)", "gemma3", ""),

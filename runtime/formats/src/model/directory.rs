@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::{
     About, ModelConfig, ModelFiles, TextFiles, TextSource, facts,
     sentence::{self, Sentence},
+    vocabulary::{Vocabulary, read_text},
 };
 use crate::{
     Error, Facts, Format,
@@ -23,7 +24,6 @@ use crate::{
 };
 
 pub(super) const CONFIG_LIMIT: u64 = 4 << 20;
-const TOKENIZER_LIMIT: u64 = 128 << 20;
 const FILE_LIMIT: usize = 10_000;
 
 /// What a directory turned out to be.
@@ -61,7 +61,7 @@ pub(super) fn find(path: &Path) -> Result<Found, Error> {
             Some(found) => Ok(Found::Convertible(found)),
             None => not_one(
                 format!("{n_files} files, no weights among them"),
-                "one .gguf file, or .safetensors files with config.json and tokenizer.json",
+                "one .gguf file, or .safetensors files with config.json and a vocabulary",
             ),
         },
     }
@@ -84,7 +84,7 @@ pub(super) fn facts_of(path: &Path, found: &checkpoint::Found) -> Result<Facts, 
     }
     let sentence = if config::encoder::is_encoder(&json) { sentence::read(path)? } else { None };
     let config = model_config(&json, &config_path, sentence, &tensors)?;
-    let about = about(found.format, &read_text(path, json)?);
+    let about = about(found.format, &read_texts(path, json)?);
     let mut facts = facts(about, &config, &tensors, checkpoint.size_bytes());
     let how = "alcazar-runtime fetch converts it once to safetensors, which are served";
     facts.refused.insert(0, format!("serving it as it is: {how}"));
@@ -129,7 +129,7 @@ pub(super) fn open(path: &Path, found: &[PathBuf]) -> Result<ModelFiles, Error> 
         add_shard(shard, prefix, &mut files, &mut tensors)?;
     }
     let config = model_config(&json, &config_path, sentence, &tensors)?;
-    let text = read_text(path, json)?;
+    let text = read_texts(path, json)?;
     let about = about(Format::Safetensors, &text);
     let size = files.iter().map(SourceFile::length).sum();
     Ok(ModelFiles {
@@ -145,7 +145,7 @@ fn about(format: Format, text: &TextFiles) -> About {
     About {
         format,
         name: text.config.get("_name_or_path").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        tokenizer: "tokenizer.json".to_owned(),
+        tokenizer: text.vocabulary.name().to_owned(),
         has_chat_template: text.chat_template.is_some()
             || text.tokenizer_config.get("chat_template").is_some_and(|template| !template.is_null()),
     }
@@ -166,12 +166,22 @@ fn open_shards(path: &Path, found: &[PathBuf]) -> Result<(Vec<SourceFile>, Tenso
     Ok((files, tensors))
 }
 
+/// The first BERTs have TensorFlow's names for two weights; transformers renames them whenever it loads a file.
+fn present_name(name: String) -> String {
+    for (old, new) in [("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")] {
+        if let Some(start) = name.strip_suffix(old) {
+            return format!("{start}{new}");
+        }
+    }
+    name
+}
+
 /// The tensors of one file, their names below `prefix`.
 fn add_shard(shard: &Path, prefix: &str, files: &mut Vec<SourceFile>, tensors: &mut Tensors) -> Result<(), Error> {
     let file = SourceFile::open(shard)?;
     for (name, tensor) in safetensors::read_header(&file)? {
         let shown = excerpt(&name);
-        if tensors.insert(format!("{prefix}{name}"), (files.len(), tensor)).is_some() {
+        if tensors.insert(format!("{prefix}{}", present_name(name)), (files.len(), tensor)).is_some() {
             return Err(Error::malformed(shard, 8, format!("tensor {shown} of another file"), "each tensor once"));
         }
     }
@@ -200,28 +210,18 @@ fn check_table(names: &[&str], expected: [usize; 2], tensors: &Tensors, file: &P
     }
 }
 
-fn read_text(path: &Path, config: Value) -> Result<TextFiles, Error> {
-    let tokenizer_path = path.join("tokenizer.json");
-    let Some(tokenizer) = read_small(&tokenizer_path, TOKENIZER_LIMIT)? else {
-        return Err(Error::NotOneModel {
-            path: path.to_owned(),
-            found: "no tokenizer.json".to_owned(),
-            expected: "tokenizer.json beside config.json; add it to the files to fetch".to_owned(),
-        });
-    };
-    let template_path = path.join("chat_template.jinja");
-    let chat_template = read_small(&template_path, CONFIG_LIMIT)?
-        .map(|bytes| {
-            String::from_utf8(bytes)
-                .map_err(|error| Error::malformed(&template_path, 0, format!("no UTF-8: {error}"), "UTF-8"))
-        })
-        .transpose()?;
+fn read_texts(path: &Path, config: Value) -> Result<TextFiles, Error> {
+    let json = |name: &str| Ok::<_, Error>(read_json(&path.join(name), CONFIG_LIMIT)?.unwrap_or(Value::Null));
+    let vocabulary = Vocabulary::read(path)?;
+    if config::encoder::is_encoder(&config) {
+        vocabulary.check_for_encoder(path)?;
+    }
     Ok(TextFiles {
-        tokenizer,
-        tokenizer_config: read_json(&path.join("tokenizer_config.json"), CONFIG_LIMIT)?.unwrap_or(Value::Null),
-        generation_config: read_json(&path.join("generation_config.json"), CONFIG_LIMIT)?.unwrap_or(Value::Null),
+        vocabulary,
+        tokenizer_config: json("tokenizer_config.json")?,
+        generation_config: json("generation_config.json")?,
         config,
-        chat_template,
+        chat_template: read_text(&path.join("chat_template.jinja"), CONFIG_LIMIT)?,
     })
 }
 

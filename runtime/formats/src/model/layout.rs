@@ -23,10 +23,10 @@ const ADAPTER_LAYER: &str = "application/vnd.ollama.image.adapter";
 
 /// The file or directory that holds the model.
 pub(super) fn locate(path: &Path) -> Result<PathBuf, Error> {
-    if path.join("snapshots").is_dir() {
+    let (manifests, blobs) = (path.join("manifests"), path.join("blobs"));
+    if path.join("snapshots").is_dir() && blobs.is_dir() {
         return snapshot(path);
     }
-    let (manifests, blobs) = (path.join("manifests"), path.join("blobs"));
     if manifests.is_dir() && blobs.is_dir() {
         let mut found = Vec::new();
         find_files(&manifests, MANIFEST_DEPTH, &mut found)?;

@@ -104,6 +104,21 @@ fn a_sharded_hugging_face_directory_is_read() {
 }
 
 #[test]
+fn names_of_the_first_berts_are_todays() {
+    let dir = hugging_face_dir(&hugging_face());
+    let norm = [
+        ("x.LayerNorm.gamma", ([1].as_slice(), vec![0.5])),
+        ("x.LayerNorm.beta", ([1].as_slice(), vec![2.0])),
+        ("x.gamma", ([1].as_slice(), vec![4.0])),
+    ];
+    write(dir.path(), "model-00002-of-00002.safetensors", &safetensors(&norm.into()));
+    let files = open(dir.path()).unwrap();
+    for (name, value) in [("x.LayerNorm.weight", 0.5f32), ("x.LayerNorm.bias", 2.0), ("x.gamma", 4.0)] {
+        assert_eq!(*files.read(name).unwrap().data, value.to_le_bytes(), "{name}");
+    }
+}
+
+#[test]
 fn a_sliding_window_is_kept_and_bounds_no_context() {
     let mut config = hugging_face();
     config["model_type"] = json!("mistral");
@@ -132,7 +147,11 @@ fn directories_without_one_model_say_what_is_missing() {
     assert!(inspect(dir.path()).unwrap_err().to_string().contains("2 GGUF files"));
     let dir = hugging_face_dir(&hugging_face());
     std::fs::remove_file(dir.path().join("tokenizer.json")).unwrap();
-    assert!(inspect(dir.path()).unwrap_err().to_string().contains("no tokenizer.json"));
+    assert!(inspect(dir.path()).unwrap_err().to_string().contains("no vocabulary"));
+    write(dir.path(), "vocab.json", b"{}");
+    assert!(inspect(dir.path()).is_err(), "half of a vocabulary");
+    write(dir.path(), "merges.txt", b"#version: 0.2\n");
+    assert_eq!(inspect(dir.path()).unwrap().tokenizer, "vocab.json");
     let missing = inspect(&dir.path().join("nowhere")).unwrap_err();
     assert_eq!(missing.class(), Class::Unreadable);
 }

@@ -7,7 +7,9 @@ use alcazar_core::{
     Batch, BlockId, CacheShape, Logits, Model, RawTensor, SeqId, Sequence, SourceError, TokenId, WeightSource,
     WeightType,
 };
+use alcazar_engine::{Effect, Engine, EngineConfig, Request, Sampling, Speculation};
 use alcazar_formats::ModelFiles;
+use half::f16;
 use serde_json::Value;
 
 use super::{difference, floats, tokens};
@@ -120,6 +122,40 @@ fn stands_alone_and_in_company(fixture: &Fixture) {
     }
 }
 
+/// Through the engine, in steps of a few rows, while others come and go: the same tokens.
+fn answers_through_the_engine(fixture: &Fixture) {
+    let config = EngineConfig {
+        max_sequences: 4,
+        max_queued: 8,
+        max_queued_tokens: 1000,
+        step_tokens: 8,
+        context_length: 128,
+        seed: 1,
+        speculation: Speculation::default(),
+    };
+    let mut engine = Engine::new(fixture.open("", CandleBackend::cpu()), config);
+    let request = |prompt: &[TokenId], n: usize| Request {
+        prompt: prompt.to_vec(),
+        max_tokens: Some(n),
+        sampling: Sampling { temperature: 0.0, ..Sampling::default() },
+        ..Request::default()
+    };
+    engine.submit(request(&fixture.prompt[..5], 30)).unwrap();
+    let whose = engine.submit(request(&fixture.prompt, fixture.greedy.len())).unwrap();
+    engine.submit(request(&fixture.prompt[..17], 9)).unwrap();
+    let mut answer = Vec::new();
+    while !engine.is_idle() {
+        for effect in engine.step() {
+            match effect {
+                Effect::Token { id, token, .. } if id == whose => answer.push(token),
+                Effect::Failed { error, .. } => panic!("{error}"),
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(answer, fixture.greedy);
+}
+
 /// A test for each fixture, and the list of all.
 macro_rules! families {
     ($($test:ident: $name:literal $(, $file:literal)*;)*) => {
@@ -131,6 +167,9 @@ macro_rules! families {
                 is_the_reference(&fixture, "");
                 $(is_the_reference(&fixture, $file);)*
                 stands_alone_and_in_company(&fixture);
+                if !fixture.greedy.is_empty() {
+                    answers_through_the_engine(&fixture);
+                }
             }
         )*
     };
@@ -143,6 +182,7 @@ families! {
     mistral_with_a_window: "mistral";
     qwen2_with_windows_in_later_layers: "qwen2-window";
     qwen3: "qwen3", "gguf";
+    gemma: "gemma", "gguf";
     gemma2: "gemma2", "gguf";
     gemma3: "gemma3", "gguf";
     phi3_within_its_first_context: "phi3", "gguf";
@@ -163,6 +203,7 @@ families! {
     opt_with_norms_after: "opt-after";
     bloom: "bloom", "gguf";
     falcon: "falcon", "gguf";
+    falcon_with_one_norm: "falcon-one-norm", "gguf";
     falcon_with_shared_keys: "falcon-shared", "gguf";
     falcon_with_slopes: "falcon-alibi";
     gpt_j: "gpt-j";
@@ -170,7 +211,7 @@ families! {
     gpt_oss: "gpt-oss", "gguf";
 }
 
-/// MXFP4 as plain numbers.
+/// MXFP4, which is Q8_0 where it comes from GGUF, as plain numbers.
 struct Dequantised(ModelFiles);
 
 impl WeightSource for Dequantised {
@@ -180,8 +221,17 @@ impl WeightSource for Dequantised {
 
     fn read(&self, name: &str) -> Result<RawTensor<'_>, SourceError> {
         let raw = self.0.read(name)?;
-        if raw.weight_type != WeightType::MXFP4 {
-            return Ok(RawTensor::from_f32(name, &raw.shape, &raw.to_f32()?));
+        match raw.weight_type {
+            WeightType::MXFP4 => {}
+            WeightType::Q8_0 => {
+                let block = |block: &[u8]| {
+                    let scale = f16::from_le_bytes([block[0], block[1]]).to_f32();
+                    block[2..].iter().map(|byte| scale * f32::from(byte.cast_signed())).collect::<Vec<_>>()
+                };
+                let values: Vec<f32> = raw.data.chunks(34).flat_map(block).collect();
+                return Ok(RawTensor::from_f32(name, &raw.shape, &values));
+            }
+            _ => return Ok(RawTensor::from_f32(name, &raw.shape, &raw.to_f32()?)),
         }
         let number = |code: u8| {
             let size = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0][usize::from(code % 8)];
@@ -214,6 +264,50 @@ fn gpt_oss_in_mxfp4() {
         assert!(error < PLAIN_TOLERANCE, "row {row}: {error}");
         let error = difference(from_gguf.row(nth).unwrap(), expected);
         assert!(error < 0.5, "row {row}: {error}");
+    }
+}
+
+/// Files whose names begin otherwise than the fixture's.
+struct Prefixed {
+    files: ModelFiles,
+    theirs: &'static str,
+    fixtures: &'static str,
+}
+
+impl Prefixed {
+    fn fixtures_name(&self, name: &str) -> Option<String> {
+        if name.starts_with("lm_head") {
+            return Some(name.to_owned());
+        }
+        Some(format!("{}{}", self.fixtures, name.strip_prefix(self.theirs)?))
+    }
+}
+
+impl WeightSource for Prefixed {
+    fn describe(&self, name: &str) -> Option<(WeightType, Vec<usize>)> {
+        self.files.describe(&self.fixtures_name(name)?)
+    }
+
+    fn read(&self, name: &str) -> Result<RawTensor<'_>, SourceError> {
+        self.files.read(&self.fixtures_name(name).unwrap_or_else(|| name.to_owned()))
+    }
+}
+
+#[test]
+fn names_may_begin_as_other_publishers_have_them() {
+    for (name, fixtures, theirs) in [
+        ("gpt2", "transformer.", ""),
+        ("bloom", "transformer.", ""),
+        ("opt", "model.decoder.", "decoder."),
+        ("gemma3", "model.", "language_model.model."),
+        ("gemma3", "model.", "model.language_model."),
+    ] {
+        let fixture = Fixture::read(name);
+        let files = alcazar_formats::open(&fixture.folder).unwrap();
+        let config = files.config().decoder().unwrap().clone();
+        let mut model = load(CandleBackend::plain(), &config, &Prefixed { files, theirs, fixtures }, CACHE).unwrap();
+        let scores = model.forward(&alone(&fixture.prompt, 0, vec![23])).unwrap();
+        assert!(difference(scores.row(0).unwrap(), &fixture.rows[3].1) < PLAIN_TOLERANCE, "{name} {theirs}");
     }
 }
 

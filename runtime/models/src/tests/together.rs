@@ -35,7 +35,7 @@ fn answers(mut engine: Engine, requests: Vec<Request>) -> (Vec<Vec<TokenId>>, Lo
             match effect {
                 Effect::Token { id, token, .. } => answers.entry(id).or_default().push(token),
                 Effect::Failed { error, .. } => panic!("{error}"),
-                Effect::Scored { .. } | Effect::Finished { .. } => {}
+                Effect::Started { .. } | Effect::Scored { .. } | Effect::Finished { .. } => {}
             }
         }
     }

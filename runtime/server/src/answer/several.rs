@@ -6,6 +6,7 @@ use std::{
 };
 
 use alcazar_engine::Usage;
+use tokio::time::{Instant, timeout_at};
 
 use super::{Answer, Piece};
 
@@ -18,12 +19,13 @@ pub(crate) struct Answers {
     first: usize,
     usage: Usage,
     n_open: usize,
+    deadline: Instant,
 }
 
 impl Answers {
-    /// `choices` holds `n` for each prompt, at least one.
-    pub(crate) fn new(choices: Vec<Answer>, n: usize) -> Self {
-        Self { n_open: choices.len(), choices, n: n.max(1), first: 0, usage: Usage::default() }
+    /// `choices` holds `n` for each prompt, at least one. At the deadline all of them end.
+    pub(crate) fn new(choices: Vec<Answer>, n: usize, deadline: Instant) -> Self {
+        Self { n_open: choices.len(), choices, n: n.max(1), first: 0, usage: Usage::default(), deadline }
     }
 
     pub(crate) fn n_choices(&self) -> usize {
@@ -37,7 +39,14 @@ impl Answers {
 
     /// The next piece of any choice; `None` after the end of all. Losing the future loses no piece.
     pub(crate) async fn next(&mut self) -> Option<(usize, Piece)> {
-        poll_fn(|context| self.poll_next(context)).await
+        let deadline = self.deadline;
+        if let Ok(piece) = timeout_at(deadline, poll_fn(|context| self.poll_next(context))).await {
+            return piece;
+        }
+        // Whoever is dropped ends its sequence.
+        self.choices.clear();
+        self.n_open = 0;
+        Some((0, Piece::Expired))
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<(usize, Piece)>> {
@@ -55,7 +64,7 @@ impl Answers {
 
     fn count(&mut self, nth: usize, piece: &Piece) {
         match piece {
-            Piece::Text(_) => {}
+            Piece::Text(_) | Piece::Expired => {}
             Piece::Failed => self.n_open -= 1,
             Piece::End { usage, .. } => {
                 self.n_open -= 1;

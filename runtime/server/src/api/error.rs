@@ -96,6 +96,11 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "generation_failed", message)
     }
 
+    pub(crate) fn expired() -> Self {
+        let message = "the answer took longer than this server lets a request take; ask for fewer tokens";
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded", message)
+    }
+
     fn overloaded(message: String) -> Self {
         let retry_after_seconds = Some(1);
         Self { retry_after_seconds, ..Self::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", message) }

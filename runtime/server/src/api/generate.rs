@@ -11,6 +11,7 @@ use std::{
 
 use alcazar_engine::{Constraint, Permit, Request};
 use alcazar_text::Expected;
+use tokio::time::Instant;
 
 use super::{ApiError, fields::Fields, knobs::Knobs, structured::Asked};
 use crate::{
@@ -83,12 +84,14 @@ pub(super) fn check_model_if_named(fields: &mut Fields, app: &App) -> Result<boo
 
 /// From a job to running answers. Places are taken before the text is touched: a full queue must cost nothing.
 pub(super) async fn start(served: &Served, job: Job) -> Result<Started, ApiError> {
+    let deadline = Instant::now() + served.request_timeout;
     let mut permits = enter(served, &job)?.into_iter();
     let encoded = encode(served, &job.inputs, job.field, job.body_bytes).await?;
     let format = served.language.format();
     let rendered = encoded.first().map(|encoded| encoded.rendered.as_str()).unwrap_or_default();
     let starts_thinking = job.is_parsed && format.starts_thinking(rendered);
     let constraint = constraint(served, &job, starts_thinking).await?;
+    served.engine.asked(job.knobs.n);
     let marks = if job.is_parsed { format.marks() } else { &[] };
     let mut choices = Vec::new();
     for (input, encoded) in job.inputs.iter().zip(encoded) {
@@ -102,7 +105,7 @@ pub(super) async fn start(served: &Served, job: Job) -> Result<Started, ApiError
             choices.push(Answer::new(generation, served.language.writer(marks), telling, encoded.tokens.len()));
         }
     }
-    let answers = Answers::new(choices, job.knobs.n);
+    let answers = Answers::new(choices, job.knobs.n, deadline);
     Ok(Started { answers, expected: Expected { starts_thinking, ..job.expected } })
 }
 

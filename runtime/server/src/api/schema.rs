@@ -4,4 +4,5 @@
 
 pub(super) mod answers;
 pub(super) mod encoders;
+mod knobs;
 pub(super) mod requests;

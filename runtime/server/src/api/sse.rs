@@ -27,8 +27,8 @@ pub(super) trait Shape: Send + 'static {
     /// After the end of every choice.
     fn close(&mut self, usage: &Usage) -> Vec<Frame>;
     /// In the place of everything that would have followed.
-    fn failed(&mut self) -> Vec<Frame> {
-        vec![Frame::data(ApiError::failed().body()), Frame::DONE]
+    fn failed(&mut self, error: &ApiError) -> Vec<Frame> {
+        vec![Frame::data(error.body()), Frame::DONE]
     }
     /// All in one object.
     fn whole(&mut self, choices: Vec<Whole>, usage: &Usage) -> Value;
@@ -95,6 +95,7 @@ async fn at_once(mut shape: impl Shape, mut answers: Answers) -> Result<Response
             }
             Piece::End { finish_reason, .. } => choice.finish_reason = finish_reason,
             Piece::Failed => return Err(ApiError::failed()),
+            Piece::Expired => return Err(ApiError::expired()),
         }
     }
     Ok(Json(shape.whole(choices, &answers.usage())).into_response())
@@ -142,7 +143,11 @@ impl<S: Shape> Events<S> {
             Some((nth, Piece::End { finish_reason, .. })) => self.shape.end(nth, finish_reason),
             Some((_, Piece::Failed)) => {
                 self.is_over = true;
-                self.shape.failed()
+                self.shape.failed(&ApiError::failed())
+            }
+            Some((_, Piece::Expired)) => {
+                self.is_over = true;
+                self.shape.failed(&ApiError::expired())
             }
             None => {
                 self.is_over = true;

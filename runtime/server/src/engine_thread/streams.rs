@@ -7,12 +7,13 @@ use alcazar_engine::{Effect, Engine, Permit};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{Ended, Event};
-use crate::metrics::Metrics;
+use crate::metrics::{Course, Metrics};
 
 /// What is known of a request beside its tokens.
 pub(super) struct Meta {
     pub arrived: Instant,
     pub prompt_tokens: usize,
+    pub max_tokens: Option<usize>,
     /// Held for its drop: the place in the queue is free when the sequence has ended. Requests of our own have none,
     /// and do not show in the metrics.
     pub permit: Option<Permit>,
@@ -22,7 +23,10 @@ struct Stream {
     /// Unbounded, yet never longer than the context: the engine must not wait for a slow reader.
     events: UnboundedSender<Event>,
     meta: Meta,
+    started: Option<Instant>,
+    first_token: Option<Instant>,
     last_token: Option<Instant>,
+    generated_tokens: usize,
 }
 
 pub(super) struct Streams<'a> {
@@ -36,7 +40,8 @@ impl<'a> Streams<'a> {
     }
 
     pub(super) fn open(&mut self, id: SeqId, events: UnboundedSender<Event>, meta: Meta) {
-        self.open.insert(id, Stream { events, meta, last_token: None });
+        let (started, first_token, last_token) = (None, None, None);
+        self.open.insert(id, Stream { events, meta, started, first_token, last_token, generated_tokens: 0 });
     }
 
     pub(super) fn ids(&self) -> Vec<SeqId> {
@@ -56,6 +61,11 @@ impl<'a> Streams<'a> {
 
     pub(super) fn deliver(&mut self, engine: &mut Engine, effect: Effect) {
         match effect {
+            Effect::Started { id } => {
+                if let Some(stream) = self.open.get_mut(&id) {
+                    stream.started = Some(Instant::now());
+                }
+            }
             Effect::Scored { id, logprobs } => {
                 let Some(stream) = self.open.get(&id) else { return };
                 if stream.events.send(Event::Scored(logprobs)).is_err() {
@@ -66,6 +76,8 @@ impl<'a> Streams<'a> {
             Effect::Token { id, token, logprobs } => {
                 let Some(stream) = self.open.get_mut(&id) else { return };
                 let now = Instant::now();
+                stream.first_token.get_or_insert(now);
+                stream.generated_tokens += 1;
                 match stream.last_token.replace(now) {
                     _ if stream.meta.permit.is_none() => {}
                     None => self.metrics.first_token(now - stream.meta.arrived, stream.meta.prompt_tokens),
@@ -79,6 +91,9 @@ impl<'a> Streams<'a> {
             Effect::Finished { id, reason, usage } => {
                 if let Some(stream) = self.open.remove(&id) {
                     let events = stream.events.clone();
+                    if stream.meta.permit.is_some() {
+                        self.metrics.cache_use(&usage);
+                    }
                     // Counted before it is told: whoever has its answer finds it in the metrics.
                     self.finished(stream, reason.as_str());
                     // A reader that has left wants no end either.
@@ -97,8 +112,12 @@ impl<'a> Streams<'a> {
     }
 
     fn finished(&self, stream: Stream, reason: &str) {
-        if let Some(permit) = stream.meta.permit {
-            self.metrics.finished(stream.meta.arrived.elapsed(), reason);
+        let Stream { meta, started, first_token, last_token, generated_tokens, .. } = stream;
+        if let Some(permit) = meta.permit {
+            let (arrived, prompt_tokens, max_tokens) = (meta.arrived, meta.prompt_tokens, meta.max_tokens);
+            let course =
+                Course { arrived, started, first_token, last_token, prompt_tokens, generated_tokens, max_tokens };
+            self.metrics.finished(&course, reason);
             drop(permit);
         }
     }

@@ -1,6 +1,6 @@
 //! From files on a volume to a model that has answered once.
 
-use std::{path::Path, path::PathBuf, sync::Arc};
+use std::{path::Path, path::PathBuf, sync::Arc, time::Duration};
 
 use alcazar_contract::status::ServeStatus;
 use alcazar_core::Encoder;
@@ -83,7 +83,9 @@ async fn decoder(args: &cli::Serve, app: &App, bundle: Bundle, digest: String) -
         EngineThread::start(engine, Arc::clone(&app.metrics)).map_err(|source| ServeError::Thread { source })?;
     benchmark::warm_up(&thread.handle()).await.map_err(|source| ServeError::WarmUp { source })?;
     let gate = gate(args, context_length);
-    let served = Served { language, engine: thread.handle(), gate, context_length, vocabulary: vocabulary as usize };
+    let request_timeout = Duration::from_secs(args.request_seconds.get());
+    let engine = thread.handle();
+    let served = Served { language, engine, gate, context_length, request_timeout, vocabulary: vocabulary as usize };
     app.serve(served, |status| tell(status, digest, device, layers));
     Ok(Worker::Engine(thread))
 }

@@ -19,7 +19,8 @@ impl Inspect for StartsLikeGguf {
         if !start.starts_with(b"GGUF") {
             return Err(FetchError::InvalidModel { fault: "no GGUF".to_owned() });
         }
-        Ok(Inspected { format: "GGUF".into(), architecture: "llama".into(), parameter_count: 1, context_length: 2 })
+        let (format, architecture) = ("GGUF".into(), "llama".into());
+        Ok(Inspected { format, architecture, parameter_count: 1, context_length: 2, ..Inspected::default() })
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use alcazar_contract::report::ModelFacts;
 use alcazar_formats::model::open;
-use alcazar_store::{Fetch, FetchError, FormatsInspector, Inspect, Inspected, digest_of, fetch};
+use alcazar_store::{Fetch, FetchError, FormatsInspector, Inspect, Inspected, digest_of, fetch, verify};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -136,6 +136,18 @@ async fn a_checkpoint_of_tensorflow_and_a_saved_model_are_converted() {
         assert_eq!(record["source"]["format"], "TensorFlow");
         assert_eq!(record["source"]["files"].as_array().unwrap().len(), listed.len());
     }
+}
+
+#[tokio::test]
+async fn a_volume_with_pytorch_files_is_not_verified_as_a_model() {
+    let bench = repository("pytorch_model.bin", &fixture("formats/testdata/pytorch/llama.bin")).await;
+    let files = bench.hub.files.lock().unwrap().clone();
+    for (name, bytes) in files {
+        std::fs::write(bench.volume.path().join(name), bytes).unwrap();
+    }
+    let error = verify(bench.volume.path(), None, Arc::new(FormatsInspector), &bench.progress).await.unwrap_err();
+    assert_eq!(error.reason().as_str(), "UnsupportedModel");
+    assert!(error.to_string().contains("only a fetch converts"), "{error}");
 }
 
 #[tokio::test]

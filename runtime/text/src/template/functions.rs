@@ -14,9 +14,8 @@ pub(super) fn raise_exception(message: String) -> Result<Value, Error> {
 }
 
 /// The date, in UTC: a pod has no other zone.
-pub(super) fn strftime_now(format: &str) -> Result<String, Error> {
-    let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
-    jiff::fmt::strtime::format(format, &now)
+pub(super) fn strftime(format: &str, now: jiff::Timestamp) -> Result<String, Error> {
+    jiff::fmt::strtime::format(format, &now.to_zoned(jiff::tz::TimeZone::UTC))
         .map_err(|error| Error::new(ErrorKind::InvalidOperation, "strftime_now").with_source(error))
 }
 

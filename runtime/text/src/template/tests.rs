@@ -5,13 +5,17 @@ use serde_json::{Value, json};
 use super::{ChatTemplate, RenderInput, TemplateError};
 
 fn template(source: &str) -> ChatTemplate {
-    ChatTemplate::new(source, "<s>".to_owned(), "</s>".to_owned()).unwrap()
+    // As in tests/reference/templates.py.
+    let now = || "2026-07-04T09:05:03Z".parse().unwrap();
+    ChatTemplate::with_clock(source, "<s>".to_owned(), "</s>".to_owned(), now).unwrap()
 }
 
 #[test]
 fn every_template_renders_as_transformers_does() {
-    let cases: Value = serde_json::from_str(include_str!("../../testdata/templates.json")).unwrap();
-    for case in cases.as_array().unwrap() {
+    let fixture: Value = serde_json::from_str(include_str!("../../testdata/templates.json")).unwrap();
+    let templates = fixture["templates"].as_object().unwrap();
+    assert!(templates.len() >= 25, "{} templates", templates.len());
+    for case in fixture["cases"].as_array().unwrap() {
         let mut extra = case["variables"].as_object().unwrap().clone();
         let input = RenderInput {
             messages: case["messages"].clone(),
@@ -19,7 +23,7 @@ fn every_template_renders_as_transformers_does() {
             add_generation_prompt: extra.remove("add_generation_prompt") == Some(json!(true)),
             extra,
         };
-        let rendered = template(case["template"].as_str().unwrap()).render(&input);
+        let rendered = template(templates[case["template"].as_str().unwrap()].as_str().unwrap()).render(&input);
         match (rendered, case["expected"].as_str()) {
             (Ok(text), Some(expected)) => assert_eq!(text, expected, "{}", case["name"]),
             (Err(TemplateError::Refused { message }), None) => assert_eq!(message, case["refused"], "{}", case["name"]),
@@ -53,7 +57,10 @@ fn errors_quote_neither_messages_nor_values() {
 
 #[test]
 fn the_date_is_there() {
-    let text = template("{{ strftime_now('%Y-%m-%d') }}").render(&RenderInput::default()).unwrap();
+    let source = "{{ strftime_now('%Y-%m-%d') }}";
+    assert_eq!(template(source).render(&RenderInput::default()).unwrap(), "2026-07-04");
+    let today = ChatTemplate::new(source, String::new(), String::new()).unwrap();
+    let text = today.render(&RenderInput::default()).unwrap();
     assert!(text.len() == 10 && text.starts_with("20"), "{text}");
     assert!(template("{{ strftime_now('%!') }}").render(&RenderInput::default()).is_err());
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Span;
-use crate::Tokenizer;
+use crate::{Legacy, Tokenizer};
 
 fn tokenizer() -> Tokenizer {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/encoders/bert");
@@ -34,6 +34,22 @@ fn the_longer_text_is_cut_first() {
     assert_eq!(cut("aaaa", Some("bbbb"), 7), [2, 5, 31, 3, 6, 32, 3]);
     assert_eq!(cut("abcd", None, 100).len(), 6, "what fits stays whole");
     assert_eq!(cut("abcd", None, 1), [2, 3], "the model's own tokens stay");
+}
+
+#[test]
+fn a_vocabulary_of_lines_gives_the_same_tokens() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/encoders/bert/tokenizer.json");
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let vocabulary = json["model"]["vocab"].as_object().unwrap();
+    let mut entries: Vec<(&String, u64)> = vocabulary.iter().map(|(entry, id)| (entry, id.as_u64().unwrap())).collect();
+    entries.sort_by_key(|(_, id)| *id);
+    let lines: Vec<&str> = entries.iter().map(|(entry, _)| entry.as_str()).collect();
+    let lines = lines.join("\n");
+    let older = Tokenizer::from_legacy(Legacy::WordPiece(&lines), &serde_json::Value::Null, "vocab.txt").unwrap();
+    for (first, second) in [("The quick É fox, 3!", None), ("a", Some("bb")), ("", None)] {
+        let found = older.encode_text(first, second, None).unwrap();
+        assert_eq!(found, tokenizer().encode_text(first, second, None).unwrap());
+    }
 }
 
 #[test]

@@ -1,20 +1,30 @@
 //! A tokenizer out of `tokenizer.json` and the files beside it.
 
 use alcazar_core::TokenId;
-use alcazar_formats::TextFiles;
+use alcazar_formats::{TextFiles, Vocabulary};
 use serde_json::Value;
 use tokenizers::Tokenizer as Inner;
 
 use super::{
-    Rules, Tokenizer, TokenizerError,
+    Legacy, Rules, Tokenizer, TokenizerError,
     pieces::{Piece, Pieces, Spelling},
 };
 
 pub(super) fn build(files: &TextFiles, file: &str) -> Result<Tokenizer, TokenizerError> {
-    let mut inner = Inner::from_bytes(&files.tokenizer).map_err(TokenizerError::library("parse tokenizer.json"))?;
+    let older = match &files.vocabulary {
+        Vocabulary::Whole(whole) => return build_whole(whole, files, file),
+        Vocabulary::WordPiece(vocab) => Legacy::WordPiece(vocab),
+        Vocabulary::BytePairs { vocab, merges } => Legacy::BytePairs { vocab, merges },
+        Vocabulary::SentencePiece(model) => Legacy::SentencePiece(model),
+    };
+    Tokenizer::from_legacy(older, &files.tokenizer_config, file)
+}
+
+fn build_whole(whole: &[u8], files: &TextFiles, file: &str) -> Result<Tokenizer, TokenizerError> {
+    let mut inner = Inner::from_bytes(whole).map_err(TokenizerError::library("parse tokenizer.json"))?;
     inner.with_padding(None);
     inner.with_truncation(None).map_err(TokenizerError::library("switch truncation off"))?;
-    let json: Value = serde_json::from_slice(&files.tokenizer).unwrap_or_default();
+    let json: Value = serde_json::from_slice(whole).unwrap_or_default();
     let decoder = &json["decoder"];
     let is_word_piece = json["model"]["type"] == "WordPiece";
     let spelling = is_word_piece.then_some(Spelling::WordPiece).or_else(|| spelling(decoder)).ok_or_else(|| {

@@ -11,7 +11,7 @@ use tokenizers::{
 };
 
 use super::{
-    Rules, Tokenizer, TokenizerError,
+    Rules, Tokenizer, TokenizerError, gguf_kinds,
     pieces::{Piece, Pieces, Spelling, byte_token},
     pre_tokenizer,
 };
@@ -56,7 +56,16 @@ pub(super) fn build(metadata: &Metadata, file: &str) -> Result<Tokenizer, Tokeni
     let (mut inner, spelling) = match kind {
         "gpt2" => (byte_level(metadata, ids, file)?, Spelling::ByteLevel),
         "llama" => (sentence_piece(metadata, &vocabulary, ids)?, Spelling::SentencePiece),
-        other => return Err(wrong(format!("tokenizer {other:?}"), "gpt2 or llama")),
+        "bert" => {
+            let is_special = |index| vocabulary.kind(index) != 1;
+            let unknown = vocabulary.of_kind(UNKNOWN).next();
+            (gguf_kinds::word_piece(metadata, tokens, is_special, unknown)?, Spelling::Marked)
+        }
+        "t5" => {
+            let unknown = (0..tokens.len()).find(|index| vocabulary.kind(*index) == UNKNOWN);
+            (gguf_kinds::unigram(metadata, tokens, unknown)?, Spelling::SentencePiece)
+        }
+        other => return Err(wrong(format!("tokenizer {other:?}"), "gpt2, llama, bert or t5")),
     };
     let added = |token: &String, special| AddedToken::from(token.clone(), special).normalized(false);
     let add = TokenizerError::library("add the special tokens");
@@ -70,7 +79,7 @@ pub(super) fn build(metadata: &Metadata, file: &str) -> Result<Tokenizer, Tokeni
             _ => Piece::Spelled(token),
         }),
     );
-    let rules = rules(metadata, &vocabulary, spelling);
+    let rules = rules(metadata, &vocabulary, kind);
     Ok(Tokenizer::new(inner, pieces, rules))
 }
 
@@ -150,14 +159,16 @@ fn sentence_piece(
     Ok(inner)
 }
 
-fn rules(metadata: &Metadata, vocabulary: &Vocabulary<'_>, spelling: Spelling) -> Rules {
+fn rules(metadata: &Metadata, vocabulary: &Vocabulary<'_>, kind: &str) -> Rules {
     let n_tokens = vocabulary.tokens.len() as u64;
     let token = |key: &str| {
         let id = metadata.u64(&format!("tokenizer.ggml.{key}")).filter(|id| *id < n_tokens)?;
         u32::try_from(id).ok().map(TokenId)
     };
     let flag = |key: &str| metadata.bool(&format!("tokenizer.ggml.{key}"));
-    let eos = token("eos_token_id");
+    // An encoder's beginning and end have names of their own; one of them is misspelt in the format itself.
+    let bos = token("bos_token_id").or_else(|| token("cls_token_id"));
+    let eos = token("eos_token_id").or_else(|| token("seperator_token_id"));
     let ends = vocabulary
         .tokens
         .iter()
@@ -166,14 +177,17 @@ fn rules(metadata: &Metadata, vocabulary: &Vocabulary<'_>, spelling: Spelling) -
     let ends = ends.filter_map(|(index, _)| u32::try_from(index).ok().map(TokenId));
     let stop_tokens = eos.into_iter().chain(token("eot_token_id")).chain(token("eom_token_id")).chain(ends).collect();
     let llama3 = matches!(metadata.str("tokenizer.ggml.pre"), Some("llama-bpe" | "llama3" | "tekken"));
-    let add_bos = flag("add_bos_token").unwrap_or(spelling == Spelling::SentencePiece || llama3);
+    let add_bos = flag("add_bos_token").unwrap_or(kind == "llama" || kind == "bert" || llama3);
     Rules {
-        bos: token("bos_token_id"),
+        bos,
         eos,
         stop_tokens,
         add_bos,
-        add_eos: flag("add_eos_token").unwrap_or(false),
+        add_eos: flag("add_eos_token").unwrap_or(kind == "bert" || kind == "t5"),
         chat_needs_bos: add_bos,
-        leading_space: spelling == Spelling::SentencePiece && flag("add_space_prefix").unwrap_or(true),
+        leading_space: match kind {
+            "llama" | "t5" => flag("add_space_prefix").unwrap_or(true),
+            other => other == "bert",
+        },
     }
 }

@@ -9,6 +9,8 @@ pub(super) enum Spelling {
     ByteLevel,
     /// `▁` is a space, `<0x0A>` a byte (SentencePiece).
     SentencePiece,
+    /// `▁` is a space, and that is all (BERT's in GGUF).
+    Marked,
     /// A word begins as it is, and goes on with `##` (BERT).
     WordPiece,
 }
@@ -69,6 +71,7 @@ fn spell(spelling: Spelling, text: &str, bytes: &mut Vec<u8>) {
                 }
             }
         }
+        Spelling::Marked => bytes.extend(text.replace('▁', " ").as_bytes()),
         Spelling::SentencePiece => match byte_token(text) {
             Some(byte) => bytes.push(byte),
             None => bytes.extend(text.replace('▁', " ").as_bytes()),

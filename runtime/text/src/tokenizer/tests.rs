@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use alcazar_core::TokenId;
 use alcazar_formats::{
-    TextFiles,
+    TextFiles, Vocabulary,
     gguf::{Array, Metadata, Value},
 };
 use serde_json::json;
 use tokenizers::{OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
 
-use super::{Special, Tokenizer, files, gguf, pre_tokenizer};
+use super::{Legacy, Special, Tokenizer, files, gguf, pre_tokenizer};
 use crate::Detokenizer;
 
 fn strings(values: &[&str]) -> Value {
@@ -131,7 +131,7 @@ fn a_tokenizer_json_is_read_with_its_rules() {
         "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, "Ġ": 3}, "merges": [["a", "b"]]},
     });
     let text = TextFiles {
-        tokenizer: serde_json::to_vec(&tokenizer).unwrap(),
+        vocabulary: Vocabulary::Whole(serde_json::to_vec(&tokenizer).unwrap()),
         tokenizer_config: json!({"bos_token": {"content": "<s>"}, "eos_token": "<s>"}),
         generation_config: json!({"eos_token_id": [4, 2]}),
         ..TextFiles::default()
@@ -141,7 +141,7 @@ fn a_tokenizer_json_is_read_with_its_rules() {
     assert_eq!(ids(&tokenizer.encode_chat("ab").unwrap()), [2]);
     assert_eq!(tokenizer.decode(&[TokenId(4), TokenId(2), TokenId(3), TokenId(0)]), "ab a");
     assert_eq!(tokenizer.stop_tokens(), [TokenId(2), TokenId(4)]);
-    let broken = TextFiles { tokenizer: b"{}".to_vec(), ..TextFiles::default() };
+    let broken = TextFiles { vocabulary: Vocabulary::Whole(b"{}".to_vec()), ..TextFiles::default() };
     assert!(files::build(&broken, "tokenizer.json").is_err());
 }
 
@@ -164,4 +164,49 @@ fn text_is_cut_as_the_publishers_cut_it() {
 fn a_vocabulary_that_is_not_there_is_an_error() {
     let error = gguf::build(&Metadata::default(), "tiny.gguf").unwrap_err();
     assert!(error.to_string().contains("tiny.gguf") && error.to_string().contains("tokenizer.ggml.tokens"), "{error}");
+}
+
+#[test]
+fn older_files_are_read_as_their_own_libraries_read_them() {
+    let fixture: serde_json::Value = serde_json::from_str(include_str!("../../testdata/vocabularies.json")).unwrap();
+    for (name, vocabulary) in fixture.as_object().unwrap() {
+        let text = |key: &str| vocabulary[key].as_str().unwrap();
+        let model = vocabulary["model"].as_str().map(hex).unwrap_or_default();
+        let legacy = match text("kind") {
+            "sentencepiece" => Legacy::SentencePiece(&model),
+            "wordpiece" => Legacy::WordPiece(text("vocab")),
+            _ => Legacy::BytePairs { vocab: text("vocab").as_bytes(), merges: text("merges") },
+        };
+        let tokenizer = Tokenizer::from_legacy(legacy, &vocabulary["config"], name).unwrap();
+        for case in vocabulary["cases"].as_array().unwrap() {
+            let (text, expected) = (case[0].as_str().unwrap(), case[1].as_array().unwrap());
+            let found = match legacy {
+                Legacy::SentencePiece(_) => tokenizer.encode(text, Special::Ignore),
+                _ => tokenizer.encode_prompt(text),
+            };
+            let found: Vec<_> = ids(&found.unwrap()).into_iter().map(serde_json::Value::from).collect();
+            assert_eq!(&found, expected, "{name}: {text:?}");
+        }
+    }
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+#[test]
+fn older_files_that_are_damaged_are_refused() {
+    let fixture: serde_json::Value = serde_json::from_str(include_str!("../../testdata/vocabularies.json")).unwrap();
+    let model = hex(fixture["unigram"]["model"].as_str().unwrap());
+    let open = |legacy| Tokenizer::from_legacy(legacy, &serde_json::Value::Null, "damaged").map(drop);
+    for length in (0..model.len()).step_by(97) {
+        // A cut between two fields leaves a shorter vocabulary, which is one; nothing may panic.
+        drop(open(Legacy::SentencePiece(&model[..length])));
+    }
+    assert!(open(Legacy::SentencePiece(&model[..model.len() - 1])).is_err());
+    assert!(open(Legacy::SentencePiece(&[0xff; 40])).is_err());
+    assert!(open(Legacy::BytePairs { vocab: b"[]", merges: "" }).is_err());
+    assert!(open(Legacy::BytePairs { vocab: b"{\"a\": 7}", merges: "" }).is_err());
+    assert!(open(Legacy::BytePairs { vocab: b"{\"a\": 0, \"b\": 0}", merges: "" }).is_err());
+    assert!(open(Legacy::WordPiece("")).is_err());
 }

@@ -75,7 +75,10 @@ fn told(setup: Setup, requests: &[Request]) -> (Vec<Vec<Effect>>, crate::Load) {
                     usage.cached_tokens = 0;
                     *id
                 }
-                Effect::Scored { id, .. } | Effect::Token { id, .. } | Effect::Failed { id, .. } => *id,
+                Effect::Started { id }
+                | Effect::Scored { id, .. }
+                | Effect::Token { id, .. }
+                | Effect::Failed { id, .. } => *id,
             };
             told[usize::try_from(id.0).unwrap()].push(effect);
         }

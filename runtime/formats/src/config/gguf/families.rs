@@ -25,11 +25,18 @@ pub(super) fn adapt(keys: &Keys<'_>, config: &mut DecoderConfig) -> Result<(), E
                 layer.rotation = if (nth + 1).is_multiple_of(4) { Rotation::None } else { Rotation::Global };
             }
         }
+        "gemma" => {
+            config.input.scale = Some(root(config.hidden));
+            config.output.is_tied = true;
+        }
         "llama" if keys.integer("expert_count").is_some_and(|n| n > 0) => config.family = Family::Mixtral,
         _ => {}
     }
     let silu = Gating::Of(Activation::Silu);
     match config.family {
+        Family::Llama if config.architecture == "gemma" => {
+            config.feed_forward_kind = FeedForward::Gated(Gating::Of(Activation::GeluTanh));
+        }
         Family::Llama => {}
         Family::Gemma => gemma(keys, config)?,
         Family::Phi3 => window(keys, config, |_| true)?,

@@ -4,6 +4,7 @@ use alcazar_core::{
     Activation, Gating, RopeStyle,
     config::{FeedForward, QkNorm, Residual, Rotation},
 };
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -211,5 +212,100 @@ fn options_that_no_code_follows_are_refused_by_name() {
         let error = read(&config).unwrap_err();
         let named = [key, "hidden_act", "rope scaling", "layer type", "experts", "quantization_config"];
         assert!(named.iter().any(|name| error.contains(name)), "{key} {value}: {error}");
+    }
+}
+
+/// Keys that any family reads.
+const KEYS: [&str; 34] = [
+    "hidden_size",
+    "n_embd",
+    "num_attention_heads",
+    "n_head",
+    "num_heads",
+    "num_key_value_heads",
+    "num_kv_heads",
+    "head_dim",
+    "intermediate_size",
+    "n_inner",
+    "ffn_dim",
+    "ffn_hidden_size",
+    "num_hidden_layers",
+    "n_layer",
+    "num_layers",
+    "vocab_size",
+    "max_position_embeddings",
+    "n_positions",
+    "rms_norm_eps",
+    "rope_theta",
+    "rope_scaling",
+    "rope_parameters",
+    "partial_rotary_factor",
+    "rotary_dim",
+    "sliding_window",
+    "layer_types",
+    "attention_types",
+    "num_experts",
+    "num_experts_per_tok",
+    "moe_intermediate_size",
+    "no_rope_layers",
+    "sliding_window_pattern",
+    "query_pre_attn_scalar",
+    "word_embed_proj_dim",
+];
+
+fn value() -> impl Strategy<Value = Value> {
+    let number = prop_oneof![Just(0u64), 1u64..9, Just(64), Just(128), Just(u64::MAX)].prop_map(|n| json!(n));
+    let float = any::<f64>().prop_map(|x| json!(x));
+    let word = prop_oneof![Just("sliding_attention"), Just("yarn"), Just("longrope"), Just("dynamic"), Just("global")];
+    let leaf = prop_oneof![
+        number,
+        float,
+        word.prop_map(|word| json!(word)),
+        Just(Value::Null),
+        any::<bool>().prop_map(|b| json!(b))
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        let key = prop_oneof![
+            Just("rope_type"),
+            Just("factor"),
+            Just("long_factor"),
+            Just("short_factor"),
+            Just("rope_theta")
+        ];
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
+            prop::collection::vec((key.prop_map(str::to_owned), inner), 0..5)
+                .prop_map(|pairs| Value::Object(pairs.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    #[test]
+    fn no_configuration_panics_and_what_is_accepted_has_angles(
+        which in 0..registry::ARCHITECTURES.len(),
+        changes in prop::collection::vec((0..KEYS.len(), value()), 0..5),
+    ) {
+        let mut config = json!({
+            "model_type": registry::ARCHITECTURES[which].model_type, "hidden_size": 64, "n_embd": 64, "num_attention_heads": 4, "n_head": 4,
+            "num_heads": 4, "num_key_value_heads": 2, "intermediate_size": 128, "ffn_dim": 128, "n_layer": 2,
+            "num_hidden_layers": 2, "num_layers": 2, "vocab_size": 100, "max_position_embeddings": 64, "n_positions": 64,
+            "num_experts": 4, "num_local_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32,
+            "attention_types": [[["global", "local"], 1]],
+        });
+        prop_assert!(read(&config).is_ok(), "{:?}", read(&config));
+        for (key, value) in changes {
+            config[KEYS[key]] = value;
+        }
+        if let Ok(config) = read(&config) {
+            prop_assert!(config.head_dim > 0 && config.n_heads.is_multiple_of(config.n_kv_heads));
+            if let Position::Rotary { global, local } = &config.position {
+                for rope in std::iter::once(global).chain(local) {
+                    prop_assert_eq!(rope.table(config.context_length).frequencies.len() * 2, rope.dims);
+                }
+            }
+        }
     }
 }

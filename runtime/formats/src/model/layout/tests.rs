@@ -76,6 +76,8 @@ fn a_store_of_ollama_is_served_as_it_stands() {
 fn every_other_path_is_itself() {
     let dir = tempfile::tempdir().unwrap();
     put(&dir.path().join("a/b/c/d/model.gguf"), b"x");
+    // Of a training, not of a cache.
+    put(&dir.path().join("snapshots/step-1/x"), b"x");
     for path in [dir.path().to_owned(), dir.path().join("a/b/c/d/model.gguf"), dir.path().join("nowhere")] {
         assert_eq!(locate(&path).unwrap(), path);
     }

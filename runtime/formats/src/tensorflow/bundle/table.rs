@@ -64,7 +64,8 @@ fn block(file: &SourceFile, at: u64, n_bytes: u64, at_most: usize) -> Result<Raw
     let checked = bytes.split_last_chunk::<4>();
     let Some((body, checksum)) = checked else { return Err(malformed("no block".to_owned(), "a block")) };
     let (found, expected) = (Crc32c::of(body).masked(), u32::from_le_bytes(*checksum));
-    if found != expected {
+    // A fuzzer would spend its life at this door.
+    if found != expected && !cfg!(fuzzing) {
         return Err(malformed(format!("checksum {found:08x}"), &format!("{expected:08x} (the table is damaged)")));
     }
     let Some((compression, body)) = body.split_last() else { return Err(malformed("no block".to_owned(), "a block")) };

@@ -225,8 +225,8 @@ impl Shape for ResponseShape {
         vec![self.event(name, json!({"response": response}))]
     }
 
-    fn failed(&mut self) -> Vec<Frame> {
-        let error = ApiError::failed().body();
+    fn failed(&mut self, error: &ApiError) -> Vec<Frame> {
+        let error = error.body();
         let mut response = self.object("failed", None);
         response["error"] = json!({"code": "server_error", "message": error["error"]["message"]});
         vec![self.event("response.failed", json!({"response": response}))]

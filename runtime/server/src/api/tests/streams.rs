@@ -101,3 +101,17 @@ async fn a_failure_in_the_model_is_told_in_the_stream() {
     assert!(!told.text.contains("secret"));
     assert_eq!(post(&test, CHAT, chat("w", json!({}))).await.status, 200, "the others go on");
 }
+
+#[tokio::test]
+async fn an_answer_that_takes_too_long_ends_and_says_so() {
+    let (delay, request_timeout) = (Duration::from_millis(5), Duration::from_millis(60));
+    let test = TestApp::serving(Setup { delay, request_timeout, ..Setup::default() });
+    let told = post(&test, CHAT, chat("A", json!({"n": 2}))).await;
+    assert_eq!((told.status, told.json()["error"]["code"].as_str()), (504, Some("deadline_exceeded")));
+    let events = post(&test, CHAT, chat("A", json!({"stream": true}))).await.events();
+    assert!(events.len() > 2 && events.last().expect("last")["error"]["code"] == "deadline_exceeded");
+    eventually("free places", || test.in_flight() == 0).await;
+    assert_eq!(test.metric("vllm:request_success_total", &[r#"finished_reason="abort""#]), 3);
+    assert_eq!(test.metric("vllm:request_params_n_sum", &[]), 3);
+    assert!(test.metric("vllm:iteration_tokens_total_count", &[]) > 5);
+}

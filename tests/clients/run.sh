@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Runs the official and the common client libraries against the runtime, with the real SmolLM2.
+# Installs pinned versions below target/clients first; starts the server on a free port of the loopback and stops it.
+set -euo pipefail
+SECONDS=0
+cd "$(dirname "$0")/../.."
+state=target/clients
+here=tests/clients
+program=${ALCAZAR_RUNTIME:-target/debug/alcazar-runtime}
+model=$(tests/reference/model.sh)
+command -v python3 >/dev/null || { echo "python3 with venv is needed (apt-get install python3-venv)" >&2; exit 1; }
+command -v npm >/dev/null || { echo "node and npm are needed (apt-get install npm)" >&2; exit 1; }
+[ -x "$program" ] || { echo "$program is not built: cargo build --workspace" >&2; exit 1; }
+mkdir -p "$state"
+
+if ! cmp -s "$here/requirements.txt" "$state/requirements.txt"; then
+  echo "installing the Python clients (about 150 MB)"
+  python3 -m venv "$state/venv"
+  "$state/venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
+  cp "$here/requirements.txt" "$state/requirements.txt"
+fi
+if ! cmp -s "$here/package.json" "$state/package.json"; then
+  echo "installing the npm client"
+  (cp "$here/package.json" "$state/package.json.new" && mkdir -p "$state/node" && cp "$here/package.json" "$state/node/" \
+    && cd "$state/node" && npm install --silent --no-fund --no-audit)
+  mv "$state/package.json.new" "$state/package.json"
+fi
+
+# The log of an earlier run would name another port.
+: >"$state/server.log"
+"$program" serve --model "$model" --name smollm2 --listen 127.0.0.1:0 --probe-listen 127.0.0.1:0 --context-length 1024 \
+  --max-queued 200 --termination-log "$state/last-word" 2>"$state/server.log" &
+server=$!
+trap 'kill "$server" 2>/dev/null; wait "$server" 2>/dev/null || true' EXIT
+until grep -q '"message":"serving"' "$state/server.log"; do
+  if ! kill -0 "$server" 2>/dev/null || [ "$SECONDS" -gt 300 ]; then
+    echo "the server does not serve:" >&2
+    tail -5 "$state/server.log" >&2
+    exit 1
+  fi
+  sleep 0.2
+done
+api=$(grep -o '"api":"[^"]*"' "$state/server.log" | head -1 | cut -d'"' -f4)
+export ALCAZAR_API="http://$api"
+# No client shall look for anything but the server.
+export LITELLM_LOCAL_MODEL_COST_MAP=True LANGCHAIN_TRACING_V2=false DO_NOT_TRACK=1 NO_PROXY=127.0.0.1
+
+timeout 240 "$state/venv/bin/python" "$here/clients.py"
+cp "$here/client.mjs" "$state/node/"
+timeout 60 node "$state/node/client.mjs"
+# Random requests out of the description: whatever comes, no answer may be a server's error.
+timeout 120 "$state/venv/bin/schemathesis" run "$ALCAZAR_API/openapi.json" --checks not_a_server_error --phases examples,fuzzing \
+  --max-examples 12 --generation-deterministic --request-timeout 60 --max-time 75 --no-color >"$state/schemathesis.log" \
+  || { tail -60 "$state/schemathesis.log" >&2; exit 1; }
+echo "schemathesis: $(grep -E 'generated|Test cases|passed' "$state/schemathesis.log" | tail -1 | xargs)"
+kill -0 "$server" || { echo "the server did not live through it" >&2; exit 1; }
