@@ -43,7 +43,7 @@ async fn a_pytorch_checkpoint_is_converted_and_served() {
     let outcome = ask(&namespace, "complete", "tiny", "/v1/completions", body).await;
     assert!(outcome.code == 0 && outcome.output.contains(r#""completion_tokens":4"#), "{}", outcome.output);
     apply_yaml(&namespace.client, &namespace.name, &model("hostile", "tiny/hostile", "")).await;
-    let message = wait_reason(&models(&namespace), "hostile", "Stalled", ("True", "InvalidModel"), LONG).await;
-    assert!(message.contains("pytorch_model.bin"), "{message}");
+    let message = wait_reason(&models(&namespace), "hostile", "Stalled", ("True", "UnsupportedModel"), LONG).await;
+    assert!(message.contains("getcwd"), "what it would call should be named: {message}");
     namespace.close().await;
 }

@@ -42,8 +42,8 @@ pub struct Engine {
     next_id: u64,
     prompt_tokens_total: u64,
     generated_tokens_total: u64,
-    last_step_tokens: usize,
     guessed_right_total: u64,
+    last_step_tokens: usize,
     /// Steps in a row in which the model panicked whatever it was given.
     n_panics: u32,
 }
@@ -68,8 +68,8 @@ impl Engine {
             next_id: 0,
             prompt_tokens_total: 0,
             generated_tokens_total: 0,
-            last_step_tokens: 0,
             guessed_right_total: 0,
+            last_step_tokens: 0,
             n_panics: 0,
         }
     }
@@ -125,9 +125,9 @@ impl Engine {
             cache_found_total: counts.found,
             prompt_tokens_total: self.prompt_tokens_total,
             generated_tokens_total: self.generated_tokens_total,
-            last_step_tokens: self.last_step_tokens,
             guessed_tokens_total: counts.guessed,
             guessed_right_total: self.guessed_right_total,
+            last_step_tokens: self.last_step_tokens,
         }
     }
 

@@ -1,5 +1,7 @@
 //! One sequence, from the queue to its end.
 
+use std::sync::Arc;
+
 use alcazar_core::{SeqId, TokenId};
 
 use crate::{Request, Speculation, blocks::Chain, sampler::Sampler, speculation::Guesser};
@@ -8,6 +10,8 @@ use crate::{Request, Speculation, blocks::Chain, sampler::Sampler, speculation::
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) id: SeqId,
+    /// Takes turns with others in the queue.
+    pub(crate) tenant: Arc<str>,
     /// Prompt and answer.
     pub(crate) tokens: Vec<TokenId>,
     pub(crate) n_prompt: usize,
@@ -25,9 +29,9 @@ pub(crate) struct Entry {
     /// Tokens whose keys and values are in the cache.
     pub(crate) n_cached: usize,
     pub(crate) chain: Chain,
+    pub(crate) guesser: Guesser,
     /// Whether it was told that the model works on it.
     pub(crate) is_started: bool,
-    pub(crate) guesser: Guesser,
 }
 
 impl Entry {
@@ -38,6 +42,7 @@ impl Entry {
         let n_prompt = request.prompt.len();
         Self {
             id,
+            tenant: request.tenant.as_deref().unwrap_or_default().into(),
             tokens: request.prompt,
             n_prompt,
             end,
@@ -48,8 +53,8 @@ impl Entry {
             computes_all: request.computes_all || request.scores_prompt,
             n_cached: 0,
             chain: Chain::new(request.cache_salt.as_deref().unwrap_or_default().into()),
-            is_started: false,
             guesser: Guesser::new(speculation),
+            is_started: false,
         }
     }
 

@@ -21,6 +21,7 @@ pub mod sampler;
 pub mod sampling;
 
 mod entry;
+mod queue;
 mod scheduler;
 mod speculation;
 

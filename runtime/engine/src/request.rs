@@ -27,6 +27,8 @@ pub struct Request {
     /// asked the like before: who serves several tenants gives each a salt of its own. Beside secrecy, whatever else the
     /// keys and values of the same tokens depend on belongs in here.
     pub cache_salt: Option<String>,
+    /// In the queue tenants take turns; who names none is one tenant with all who do not.
+    pub tenant: Option<String>,
     /// Computes each token, whatever is in the cache and however well the answer could be guessed: for who measures.
     pub computes_all: bool,
 }

@@ -2,15 +2,13 @@
 //!
 //! - Every sequence that is past its prompt gets its one token in every step; what the budget leaves goes to prompts,
 //!   in equal shares, so a short prompt does not wait behind a long one.
-//! - Sequences start in the order they came. When blocks run out, the youngest gives its blocks up and is computed again
+//! - Tenants take turns, and start their sequences in the order they came. When blocks run out, the youngest gives its blocks up and is computed again
 //!   later, before all who came after it; so the oldest always moves on, and nobody waits for ever.
 //! - A sequence begins with the blocks that are kept of its tokens; what it computes is kept for others in turn.
 
-use std::collections::VecDeque;
-
 use alcazar_core::{Batch, SeqId, Sequence};
 
-use crate::{blocks::BlockPool, entry::Entry};
+use crate::{blocks::BlockPool, entry::Entry, queue::Queue};
 
 /// Bounds of a step.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +23,7 @@ pub(crate) struct Limits {
 pub(crate) struct Scheduler {
     limits: Limits,
     pool: BlockPool,
-    waiting: VecDeque<Entry>,
+    waiting: Queue,
     /// Oldest first.
     running: Vec<Entry>,
     counts: Counts,
@@ -43,9 +41,9 @@ pub(crate) struct Counts {
 }
 
 impl Scheduler {
-    pub(crate) const fn new(limits: Limits, pool: BlockPool) -> Self {
+    pub(crate) fn new(limits: Limits, pool: BlockPool) -> Self {
         let counts = Counts { preemptions: 0, sought: 0, found: 0, guessed: 0 };
-        Self { limits, pool, waiting: VecDeque::new(), running: Vec::new(), counts }
+        Self { limits, pool, waiting: Queue::default(), running: Vec::new(), counts }
     }
 
     pub(crate) const fn pool(&self) -> &BlockPool {
@@ -56,7 +54,7 @@ impl Scheduler {
         self.running.as_slice()
     }
 
-    pub(crate) const fn waiting(&self) -> &VecDeque<Entry> {
+    pub(crate) const fn waiting(&self) -> &Queue {
         &self.waiting
     }
 
@@ -65,7 +63,7 @@ impl Scheduler {
     }
 
     pub(crate) fn push(&mut self, entry: Entry) {
-        self.waiting.push_back(entry);
+        self.waiting.push(entry);
     }
 
     pub(crate) fn running_mut(&mut self, id: SeqId) -> Option<&mut Entry> {
@@ -106,7 +104,7 @@ impl Scheduler {
     fn take_out(&mut self, id: SeqId) -> Option<Entry> {
         match self.running.iter().position(|entry| entry.id == id) {
             Some(at) => Some(self.running.remove(at)),
-            None => self.waiting.remove(self.waiting.iter().position(|entry| entry.id == id)?),
+            None => self.waiting.remove(id),
         }
     }
 
@@ -176,7 +174,7 @@ impl Scheduler {
             if self.pool.n_free() < n_promised + n_wanted && !self.running.is_empty() {
                 return;
             }
-            let Some(mut entry) = self.waiting.pop_front() else { return };
+            let Some(mut entry) = self.waiting.pop() else { return };
             entry.n_cached = found.len() * self.pool.shape().block_tokens;
             self.count_reuse(&mut entry);
             self.pool.share(&mut entry.chain, found);
@@ -230,7 +228,7 @@ impl Scheduler {
             shares.truncate(self.running.len());
             self.keep(&mut youngest);
             self.counts.preemptions += 1;
-            self.waiting.push_front(youngest);
+            self.waiting.put_back(youngest);
         }
     }
 }

@@ -15,6 +15,7 @@ mod faults;
 mod guesses;
 mod reuse;
 mod scores;
+mod turns;
 
 const VOCABULARY: usize = 17;
 /// A prompt with this token makes its scores no numbers.

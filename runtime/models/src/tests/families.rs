@@ -7,7 +7,7 @@ use alcazar_core::{
     Batch, BlockId, CacheShape, Logits, Model, RawTensor, SeqId, Sequence, SourceError, TokenId, WeightSource,
     WeightType,
 };
-use alcazar_engine::{Effect, Engine, EngineConfig, Request, Sampling};
+use alcazar_engine::{Effect, Engine, EngineConfig, Request, Sampling, Speculation};
 use alcazar_formats::ModelFiles;
 use half::f16;
 use serde_json::Value;
@@ -131,7 +131,7 @@ fn answers_through_the_engine(fixture: &Fixture) {
         step_tokens: 8,
         context_length: 128,
         seed: 1,
-        speculation: alcazar_engine::Speculation::default(),
+        speculation: Speculation::default(),
     };
     let mut engine = Engine::new(fixture.open("", CandleBackend::cpu()), config);
     let request = |prompt: &[TokenId], n: usize| Request {

@@ -176,6 +176,7 @@ fn request(served: &Served, job: &Job, encoded: &Encoded, nth: usize) -> Request
         scores_prompt,
         constraint: None,
         cache_salt: knobs.cache_salt.clone(),
+        tenant: knobs.user.clone(),
         computes_all: false,
     }
 }

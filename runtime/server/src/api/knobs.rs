@@ -54,6 +54,8 @@ pub(super) struct Knobs {
     pub logprobs: Option<usize>,
     /// Only requests with the same one share the cache of prompts.
     pub cache_salt: Option<String>,
+    /// Takes turns with others in the queue.
+    pub user: Option<String>,
 }
 
 impl Default for Knobs {
@@ -71,6 +73,7 @@ impl Default for Knobs {
             with_usage: false,
             logprobs: None,
             cache_salt: None,
+            user: None,
         }
     }
 }
@@ -97,14 +100,14 @@ impl Knobs {
             with_usage,
             logprobs: None,
             cache_salt: fields.string("cache_salt")?,
+            user: fields.string("user")?,
         })
     }
 }
 
 /// What OpenAI keeps for its own books: checked, and nothing follows from it here.
 fn labels(fields: &mut Fields) -> Result<(), ApiError> {
-    for name in ["user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "service_tier", "verbosity"]
-    {
+    for name in ["safety_identifier", "prompt_cache_key", "prompt_cache_retention", "service_tier", "verbosity"] {
         fields.string(name)?;
     }
     fields.object("metadata")?;

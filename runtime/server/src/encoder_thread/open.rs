@@ -19,7 +19,7 @@ struct Open {
     n_tokens: usize,
     reply: oneshot::Sender<Result<Vec<Rows>, EncodeError>>,
     arrived: Instant,
-    _permit: Option<Permit>,
+    permit: Option<Permit>,
 }
 
 pub(super) struct Requests<'a> {
@@ -49,7 +49,7 @@ impl<'a> Requests<'a> {
             n_tokens: texts.iter().map(|text| text.tokens.len()).sum(),
             reply,
             arrived,
-            _permit: permit,
+            permit,
         };
         self.open.insert(id, open);
         self.metrics.open_requests(self.open.len());
@@ -80,16 +80,19 @@ impl<'a> Requests<'a> {
 
     fn finish(&mut self, packer: &mut Packer, request: u64) {
         packer.remove(request);
-        if let Some(open) = self.close(request, "stop") {
-            self.metrics.computed(open.n_tokens);
-            let _ = open.reply.send(Ok(open.rows.into_iter().flatten().collect()));
+        if let Some(Open { n_tokens, permit, reply, rows, .. }) = self.close(request, "stop") {
+            self.metrics.computed(n_tokens);
+            // Its place is free before it is told: whoever has its answer may ask again.
+            drop(permit);
+            let _ = reply.send(Ok(rows.into_iter().flatten().collect()));
         }
     }
 
     pub(super) fn fail(&mut self, packer: &mut Packer, request: u64) {
         packer.remove(request);
-        if let Some(open) = self.close(request, "error") {
-            let _ = open.reply.send(Err(EncodeError::Failed));
+        if let Some(Open { permit, reply, .. }) = self.close(request, "error") {
+            drop(permit);
+            let _ = reply.send(Err(EncodeError::Failed));
         }
     }
 

@@ -12,6 +12,8 @@ fn autoscalers_find_the_names_they_know() {
         blocks_used: 1,
         blocks_total: 4,
         block_tokens: 16,
+        guessed_tokens_total: 6,
+        guessed_right_total: 5,
         ..Load::default()
     });
     metrics.cache(&Load { blocks_total: 4, block_tokens: 16, ..Load::default() });
@@ -62,6 +64,8 @@ fn autoscalers_find_the_names_they_know() {
         ("vllm:request_params_n_sum", "", "3"),
         ("vllm:request_params_max_tokens_sum", "", "9"),
         ("vllm:iteration_tokens_total_sum", "", "12"),
+        ("vllm:spec_decode_num_draft_tokens_total", "", "6"),
+        ("vllm:spec_decode_num_accepted_tokens_total", "", "5"),
         ("vllm:prefix_cache_queries_total", "", "7"),
         ("vllm:prefix_cache_hits_total", "", "4"),
         ("vllm:prompt_tokens_cached_total", "", "4"),

@@ -183,7 +183,7 @@ async fn work_that_was_interrupted_during_conversion_is_begun_again() {
 async fn a_checkpoint_that_would_run_code_is_refused_and_leaves_no_trace() {
     for (weights, reason, word) in [
         ("formats/testdata/pytorch/refused-call.bin", "UnsupportedModel", "posix.getcwd"),
-        ("formats/testdata/pytorch/module.pt", "InvalidModel", "model.embed_tokens.weight"),
+        ("formats/testdata/pytorch/module.pt", "InvalidModel", "embed_tokens.weight"),
         ("models/testdata/llama/tokenizer.json", "InvalidModel", "another kind of file"),
     ] {
         let bench = repository("pytorch_model.bin", &fixture(weights)).await;

@@ -106,8 +106,9 @@ fn a_failed_sequence_leaves_nothing_behind() {
     let prompt = [[1; 9].as_slice(), &[POISON.0]].concat();
     for _ in 0..2 {
         engine.submit(long(&prompt)).unwrap();
-        let failed = std::iter::from_fn(|| (!engine.is_idle()).then(|| engine.step())).flatten();
-        assert_eq!(failed.filter(|effect| !matches!(effect, Effect::Started { .. })).count(), 1);
+        let effects = std::iter::from_fn(|| (!engine.is_idle()).then(|| engine.step())).flatten();
+        let failed = effects.filter(|effect| !matches!(effect, Effect::Started { .. })).count();
+        assert_eq!(failed, 1);
     }
     assert_eq!((engine.load().cache_found_total, engine.load().blocks_used), (0, 0));
 }

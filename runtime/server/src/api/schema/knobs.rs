@@ -75,8 +75,9 @@ pub(in crate::api) struct Knobs {
     pub stream_options: Option<StreamOptions>,
     /// Only requests with the same salt share the cache of prompts, whose effect on speed can be seen from outside.
     pub cache_salt: Option<String>,
-    /// Checked, and nothing follows from it.
+    /// While requests wait, those of different users take turns.
     pub user: Option<String>,
+    /// Checked, and nothing follows from it.
     pub metadata: Option<Map<String, Value>>,
     pub store: Option<bool>,
     pub service_tier: Option<String>,
