@@ -174,6 +174,19 @@ impl BlockPool {
         chain.blocks = found;
     }
 
+    /// Continues a chain of known blocks with those that are kept of its tokens.
+    pub fn extend(&mut self, chain: &mut Chain, tokens: &[TokenId]) {
+        if chain.n_known < chain.blocks.len() {
+            return;
+        }
+        let found = self.find(&chain.root, tokens);
+        for block in found.into_iter().skip(chain.n_known) {
+            self.hold(block);
+            chain.blocks.push(block);
+            chain.n_known += 1;
+        }
+    }
+
     /// Makes the full blocks of a sequence known. `tokens`: those whose keys and values are in the chain. A block that
     /// holds what another one does gives way to it.
     pub fn publish(&mut self, chain: &mut Chain, tokens: &[TokenId]) {

@@ -30,6 +30,8 @@ pub(crate) struct Entry {
     pub(crate) n_cached: usize,
     pub(crate) chain: Chain,
     pub(crate) guesser: Guesser,
+    /// It ran before, and gave way.
+    pub(crate) is_back: bool,
     /// Whether it was told that the model works on it.
     pub(crate) is_started: bool,
 }
@@ -54,6 +56,7 @@ impl Entry {
             n_cached: 0,
             chain: Chain::new(request.cache_salt.as_deref().unwrap_or_default().into()),
             guesser: Guesser::new(speculation),
+            is_back: false,
             is_started: false,
         }
     }

@@ -118,7 +118,8 @@ impl Scheduler {
     /// The next step's batch; empty when nothing can run. What it names counts as cached from now on.
     pub(crate) fn plan(&mut self) -> Batch {
         self.admit();
-        let mut shares = self.shares();
+        let followers = self.follow();
+        let mut shares = self.shares(&followers);
         self.make_room(&mut shares);
         self.guess(&shares);
         let mut batch = Batch::default();
@@ -182,6 +183,35 @@ impl Scheduler {
         }
     }
 
+    /// Whoever has the same to compute as an older one waits for its blocks, and takes them.
+    fn follow(&mut self) -> Vec<SeqId> {
+        let mut followers = Vec::new();
+        let block_tokens = self.pool.shape().block_tokens;
+        for at in 0..self.running.len() {
+            let (older, rest) = self.running.split_at_mut(at);
+            let Some(entry) = rest.first_mut() else { break };
+            let n_wanted = entry.n_cached + block_tokens;
+            if entry.n_cached != entry.chain.blocks().len() * block_tokens || entry.reusable().len() < n_wanted {
+                continue;
+            }
+            let reusable = entry.tokens.get(..entry.tokens.len() - 1).unwrap_or_default();
+            self.pool.extend(&mut entry.chain, reusable);
+            let n_found = entry.chain.blocks().len() * block_tokens - entry.n_cached;
+            entry.n_cached += n_found;
+            if !entry.is_back {
+                entry.n_reused = entry.n_reused.map(|n_reused| n_reused + n_found);
+                self.counts.found += n_found as u64;
+            }
+            let next = entry.reusable().get(..entry.n_cached + block_tokens);
+            let Some(next) = next else { continue };
+            let is_same = |older: &Entry| older.chain.root() == entry.chain.root() && older.tokens.starts_with(next);
+            if older.iter().any(|older| older.n_cached < next.len() && is_same(older)) {
+                followers.push(entry.id);
+            }
+        }
+        followers
+    }
+
     /// Only the first time: what a sequence finds of itself when it comes back was not spared.
     const fn count_reuse(&mut self, entry: &mut Entry) {
         if entry.n_reused.is_none() {
@@ -197,11 +227,12 @@ impl Scheduler {
     }
 
     /// Tokens of each running sequence in this step.
-    fn shares(&self) -> Vec<usize> {
+    fn shares(&self, followers: &[SeqId]) -> Vec<usize> {
         let mut shares: Vec<usize> = self.running.iter().map(|entry| usize::from(entry.n_pending() == 1)).collect();
         let mut left = self.limits.step_tokens.saturating_sub(shares.iter().sum());
         let mut prompts: Vec<(usize, usize)> =
             self.running.iter().map(Entry::n_pending).enumerate().filter(|(_, n_pending)| *n_pending > 1).collect();
+        prompts.retain(|(at, _)| self.running.get(*at).is_some_and(|entry| !followers.contains(&entry.id)));
         // Shortest first: what it does not need of its share is left to the others.
         prompts.sort_by_key(|(_, n_pending)| *n_pending);
         let n_prompts = prompts.len();
@@ -227,6 +258,7 @@ impl Scheduler {
             let Some(mut youngest) = self.running.pop() else { return };
             shares.truncate(self.running.len());
             self.keep(&mut youngest);
+            youngest.is_back = true;
             self.counts.preemptions += 1;
             self.waiting.put_back(youngest);
         }

@@ -101,6 +101,23 @@ fn sequences_that_run_together_hold_one_copy() {
 }
 
 #[test]
+fn what_comes_at_once_is_computed_once() {
+    for step_tokens in [3, 7, 64] {
+        let (mut engine, _) = engine(Setup { step_tokens, max_sequences: 3, ..ROOMY });
+        let prompt: Vec<u32> = (0..16).chain(0..16).chain([1]).collect();
+        for last in [1, 1, 2] {
+            engine.submit(long(&[prompt.as_slice(), &[last]].concat())).unwrap();
+        }
+        let mut answers = Answers::new();
+        run(&mut engine, &mut answers);
+        assert_eq!((engine.load().prompt_tokens_total, engine.load().cache_found_total), (34 + 2 + 2, 64));
+        for (id, last) in [1, 1, 2].into_iter().enumerate() {
+            assert_eq!(answers[&SeqId(id as u64)], alone(long(&[prompt.as_slice(), &[last]].concat())));
+        }
+    }
+}
+
+#[test]
 fn a_failed_sequence_leaves_nothing_behind() {
     let (mut engine, _) = engine(Setup { step_tokens: 8, ..ROOMY });
     let prompt = [[1; 9].as_slice(), &[POISON.0]].concat();
