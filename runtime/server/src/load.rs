@@ -119,6 +119,8 @@ fn open_weights(backend: CandleBackend, files: &ModelFiles, options: &LoadOption
         ModelConfig::Decoder(config) => config,
     };
     let (shape, context_length) = plan_cache(files.facts(), options)?;
+    // On a CPU a row of a batch costs as much as a pass of its own, so that a guess spares nothing.
+    let speculation = if backend.device_name() == "CPU" { Speculation::OFF } else { Speculation::default() };
     // What depends on the length follows the context that is served.
     let config = DecoderConfig { context_length, ..config.as_ref().clone() };
     let model = alcazar_models::load(backend, &config, files, shape).map_err(failed)?;
@@ -130,7 +132,7 @@ fn open_weights(backend: CandleBackend, files: &ModelFiles, options: &LoadOption
         context_length,
         // The hasher's keys are random: unseeded requests shall differ between replicas and restarts.
         seed: RandomState::new().build_hasher().finish(),
-        speculation: Speculation::default(),
+        speculation,
     };
     Ok(Weights::Decoder(Box::new(Engine::new(model, config))))
 }

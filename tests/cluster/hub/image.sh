@@ -39,7 +39,8 @@ revision=12fd25f77366fa6b3b4b768ec3050bf629380bac
 mkdir -p "$work"/data/tiny/{bert,pytorch}/$revision
 echo "main $revision" | tee "$work/data/tiny/bert/.refs" > "$work/data/tiny/pytorch/.refs"
 cp -r "$tiny_bert/." "$work/data/tiny/bert/$revision/"
-cp "$tiny_llama"/{config,tokenizer}.json "$work/data/tiny/pytorch/$revision/"
+cp "$tiny_llama/config.json" "$work/data/tiny/pytorch/$revision/"
+cp "$here/letters.json" "$work/data/tiny/pytorch/$revision/tokenizer.json"
 cp "$pytorch" "$work/data/tiny/pytorch/$revision/pytorch_model.bin"
 # The same with a pickle that calls a function.
 cp -r "$work/data/tiny/pytorch" "$work/data/tiny/hostile"

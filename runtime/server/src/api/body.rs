@@ -12,6 +12,10 @@ use super::{ApiError, MAX_BODY_BYTES};
 /// A client that cannot send 4 MiB in this time holds a connection for nothing.
 const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// What is read of a body that is refused for its size.
+const MAX_DISCARDED_BYTES: usize = 16 * MAX_BODY_BYTES;
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// All bodies that are being read; eight of the largest, or thousands of usual ones.
 const MAX_BODIES_KIB: usize = 8 * MAX_BODY_BYTES / 1024;
 
@@ -23,6 +27,7 @@ pub(super) async fn read(
 ) -> Result<(Map<String, Value>, usize), ApiError> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|bytes| bytes > MAX_BODY_BYTES) {
+        discard(body).await;
         return Err(ApiError::too_large(MAX_BODY_BYTES));
     }
     let collected = async {
@@ -35,6 +40,14 @@ pub(super) async fn read(
         parse(&bytes).map(|object| (object, bytes.len()))
     };
     tokio::time::timeout(BODY_TIMEOUT, collected).await.unwrap_or_else(|_| Err(ApiError::body_timeout()))
+}
+
+/// Reads on for a while and keeps nothing: a client that is still sending sees a closed connection, not the answer.
+async fn discard(body: Body) {
+    let mut body = Limited::new(body, MAX_DISCARDED_BYTES);
+    let reading = async { while let Some(Ok(_)) = body.frame().await {} };
+    // Who sends for longer may as well see the connection close.
+    let _ = tokio::time::timeout(DISCARD_TIMEOUT, reading).await;
 }
 
 /// Memory for bodies: without it, as many clients as may connect could each send the largest one.
