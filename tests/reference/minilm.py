@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-"""Makes runtime/models/testdata/minilm.json: vectors of 500 sentences by sentence-transformers' all-MiniLM-L6-v2.
+"""Makes runtime/models/testdata/minilm.json and minilm.f16 (little-endian, row by row): vectors of 500 sentences by sentence-transformers' all-MiniLM-L6-v2.
 
     minilm.py MODEL-DIRECTORY      as tests/reference/minilm.sh prints it; needs sentence-transformers
 """
-import base64
 import json
 import pathlib
 import random
@@ -36,8 +35,8 @@ def main():
     texts = sentences()
     # One at a time, so that no text is padded.
     vectors = numpy.stack([model.encode(text, convert_to_numpy=True) for text in texts]).astype("<f4")
-    rows = base64.b64encode(vectors.astype("<f2").tobytes()).decode()
-    OUT.write_text(json.dumps({"sentences": texts, "width": vectors.shape[1], "f16": rows}, ensure_ascii=False, indent=0) + "\n")
+    OUT.with_suffix(".f16").write_bytes(vectors.astype("<f2").tobytes())
+    OUT.write_text(json.dumps({"sentences": texts, "width": vectors.shape[1]}, ensure_ascii=False, indent=0) + "\n")
 
 
 if __name__ == "__main__":

@@ -6,18 +6,17 @@ use std::path::Path;
 use alcazar_backend_candle::CandleBackend;
 use alcazar_core::PackedBatch;
 use alcazar_text::Tokenizer;
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use half::f16;
 use serde_json::Value;
 
 const PACK: usize = 16;
 
 fn reference() -> (Vec<String>, Vec<Vec<f32>>) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/minilm.json");
-    let json: Value = serde_json::from_slice(&std::fs::read(path).expect("the reference should be there"))
-        .expect("it should be JSON");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
+    let read = |name: &str| std::fs::read(folder.join(name)).expect("the reference should be there");
+    let json: Value = serde_json::from_slice(&read("minilm.json")).expect("it should be JSON");
     let sentences = serde_json::from_value(json["sentences"].clone()).expect("it should have sentences");
-    let bytes = BASE64_STANDARD.decode(json["f16"].as_str().unwrap_or_default()).expect("it should have vectors");
+    let bytes = read("minilm.f16");
     let width = usize::try_from(json["width"].as_u64().unwrap_or_default()).expect("it should have a width");
     let values: Vec<f32> = bytes.as_chunks::<2>().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect();
     (sentences, values.chunks(width).map(<[f32]>::to_vec).collect())
