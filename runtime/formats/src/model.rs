@@ -23,6 +23,8 @@ mod vocabulary;
 pub use vocabulary::Vocabulary;
 
 #[cfg(test)]
+mod fixtures;
+#[cfg(test)]
 mod tests;
 
 /// Kinds of GGUF tokenizers that `text` can build (`tokenizer.ggml.model`).
