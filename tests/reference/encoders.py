@@ -14,6 +14,8 @@ import torch
 import transformers as t
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
+import encoders_gguf
+
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "fixtures" / "encoders"
 SIZES = {
     "vocab_size": 96, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48,
@@ -110,6 +112,8 @@ def cases():
     later = {"camembert": (t.CamembertModel, roberta(t.CamembertConfig), ["mean"])}
     for head, (suffix, options) in HEADS.items():
         later[f"camembert-{head}"] = (getattr(t, f"CamembertFor{suffix}"), roberta(t.CamembertConfig, **options), None)
+    # What GGUF can say of how rows become a vector.
+    later |= {"bert-mean": (t.BertModel, bert(), ["mean", "normalize"]), "distilbert-mean": (t.DistilBertModel, distilbert(), ["mean", "normalize"])}
     return dict(sorted(found.items())) | later
 
 
@@ -221,6 +225,7 @@ def make(name, folder, seed):
     if stages and not name.endswith("-bare"):
         write_modules(folder, stages, dense, config)
     (folder / "tokenizer.json").write_text(tokenizer().to_str(pretty=False) + "\n")
+    encoders_gguf.write(name, folder)
     texts = inputs(config, seed + 2)
     for text in texts:
         text["rows"] = [[round(x, 6) for x in row.tolist()] for row in rows(model, text, stages, dense)]

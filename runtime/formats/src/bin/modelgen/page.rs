@@ -49,7 +49,8 @@ as far as they have the same options; an option that is not followed is refused 
 ## Formats and devices
 
 `–`: the format knows no such model. `untested`: it may work, and nothing here shows it. PyTorch and TensorFlow are
-converted when they are fetched. A GGUF cell holds for F32 and F16; quantised types are compared in tests of their own.
+converted when they are fetched. A GGUF cell holds for F32 and F16; quantised types are
+compared in tests of their own.
 ";
 
 struct Row {
@@ -61,7 +62,7 @@ struct Row {
 
 fn rows() -> impl Iterator<Item = Row> {
     let decoders = ARCHITECTURES.iter().map(|row| Row { title: row.title, model_type: row.model_type, gguf: row.gguf });
-    let encoders = ENCODERS.iter().map(|row| Row { title: row.title, model_type: row.model_type, gguf: "" });
+    let encoders = ENCODERS.iter().map(|row| Row { title: row.title, model_type: row.model_type, gguf: row.gguf });
     decoders.chain(encoders)
 }
 
@@ -139,9 +140,9 @@ fn tests(fixtures: &[Fixture]) -> String {
          format and back in `{pytorch}` of `alcazar-formats`, and its `{tensorflow}` reads what TensorFlow and Keras wrote.\n\n\
          | Fixture | `model_type` | Task | GGUF | Test |\n|---|---|---|---|---|\n"
     );
-    text.extend(fixtures.iter().map(|Fixture { name, folder, model_type, task, gguf, test }| {
+    text.extend(fixtures.iter().map(|Fixture { name, folder, model_type, task, gguf, tests }| {
         let gguf = gguf.as_ref().map_or(NONE.to_owned(), |architecture| format!("`{architecture}`"));
-        format!("| [{name}](../../{folder}) | `{model_type}` | {task} | {gguf} | `{test}` |\n")
+        format!("| [{name}](../../{folder}) | `{model_type}` | {task} | {gguf} | `{}` |\n", tests.join("`, `"))
     }));
     text
 }

@@ -15,8 +15,8 @@ pub(crate) struct Fixture {
     pub(crate) task: String,
     /// `general.architecture`, where it is there as GGUF too.
     pub(crate) gguf: Option<String>,
-    /// Path of the test within its crate.
-    pub(crate) test: String,
+    /// Paths of the tests within their crate.
+    pub(crate) tests: Vec<String>,
 }
 
 /// A folder of fixtures, the file of the tests that open them, and how that calls its module.
@@ -26,6 +26,8 @@ struct Suite {
     module: &'static str,
     /// The one test that opens all of them; empty: each has its own, which names it.
     test: &'static str,
+    /// Where GGUF has a test of its own: its file, module and name.
+    gguf: Option<[&'static str; 3]>,
 }
 
 const SUITES: [Suite; 3] = [
@@ -34,18 +36,25 @@ const SUITES: [Suite; 3] = [
         source: "runtime/models/src/tests.rs",
         module: "tests",
         test: "scores_are_the_reference_in_both_formats_and_on_both_paths",
+        gguf: None,
     },
     Suite {
         folder: "tests/fixtures/decoders",
         source: "runtime/models/src/tests/families.rs",
         module: "tests::families",
         test: "",
+        gguf: None,
     },
     Suite {
         folder: "tests/fixtures/encoders",
         source: "runtime/models/src/encoder/tests.rs",
         module: "encoder::tests",
         test: "every_family_and_head_answers_as_the_reference",
+        gguf: Some([
+            "runtime/models/src/encoder/tests/gguf.rs",
+            "encoder::tests::gguf",
+            "every_encoder_is_the_same_from_gguf",
+        ]),
     },
 ];
 
@@ -55,7 +64,7 @@ pub(crate) fn fixtures(root: &Path) -> Result<Vec<Fixture>, String> {
     for suite in &SUITES {
         let source = read(root, suite.source)?;
         for path in folders(&root.join(suite.folder))? {
-            all.push(fixture(suite, &source, &path)?);
+            all.push(fixture(root, suite, &source, &path)?);
         }
     }
     Ok(all)
@@ -80,7 +89,7 @@ fn folders(path: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(found)
 }
 
-fn fixture(suite: &Suite, source: &str, path: &Path) -> Result<Fixture, String> {
+fn fixture(root: &Path, suite: &Suite, source: &str, path: &Path) -> Result<Fixture, String> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let test =
         if suite.test.is_empty() { test_of(source, &name) } else { named(source, suite.test).map(str::to_owned) };
@@ -93,12 +102,17 @@ fn fixture(suite: &Suite, source: &str, path: &Path) -> Result<Fixture, String> 
     let facts = open(path)?;
     let [inside, beside] = [path.join("gguf"), path.with_extension("gguf")];
     let gguf = [inside, beside].into_iter().find(|path| path.exists()).map(|path| open(&path)).transpose()?;
+    let mut tests = vec![format!("{}::{test}", suite.module)];
+    if let (Some([source, module, test]), Some(_)) = (suite.gguf, &gguf) {
+        named(&read(root, source)?, test).ok_or_else(|| format!("{source} has no test {test}"))?;
+        tests.push(format!("{module}::{test}"));
+    }
     Ok(Fixture {
         folder: format!("{}/{name}", suite.folder),
         model_type: model_type(path)?,
         task: facts.task,
         gguf: gguf.map(|facts| facts.architecture),
-        test: format!("{}::{test}", suite.module),
+        tests,
         name,
     })
 }

@@ -7,24 +7,26 @@ pub struct EncoderArchitecture {
     pub title: &'static str,
     /// `model_type` in a config.json.
     pub model_type: &'static str,
+    /// `general.architecture` in a GGUF file; empty: llama.cpp has none, or none whose numbers are the publisher's.
+    pub gguf: &'static str,
 }
 
-const fn row(title: &'static str, model_type: &'static str) -> EncoderArchitecture {
-    EncoderArchitecture { title, model_type }
+const fn row(title: &'static str, model_type: &'static str, gguf: &'static str) -> EncoderArchitecture {
+    EncoderArchitecture { title, model_type, gguf }
 }
 
 /// All encoders.
 pub const ENCODERS: [EncoderArchitecture; 10] = [
-    row("BERT", "bert"),
-    row("RoBERTa", "roberta"),
-    row("XLM-RoBERTa", "xlm-roberta"),
-    row("CamemBERT", "camembert"),
-    row("DistilBERT", "distilbert"),
-    row("ELECTRA", "electra"),
-    row("ALBERT", "albert"),
-    row("MPNet", "mpnet"),
-    row("DeBERTa v2, v3", "deberta-v2"),
-    row("ModernBERT", "modernbert"),
+    row("BERT", "bert", "bert"),
+    row("RoBERTa", "roberta", "bert"),
+    row("XLM-RoBERTa", "xlm-roberta", "bert"),
+    row("CamemBERT", "camembert", ""),
+    row("DistilBERT", "distilbert", "bert"),
+    row("ELECTRA", "electra", ""),
+    row("ALBERT", "albert", ""),
+    row("MPNet", "mpnet", ""),
+    row("DeBERTa v2, v3", "deberta-v2", ""),
+    row("ModernBERT", "modernbert", "modern-bert"),
 ];
 
 /// Heads: what they are called, and the routes that serve them.
@@ -39,6 +41,19 @@ pub const HEADS: [(&str, &str); 5] = [
 /// Whether a `model_type` is that of an encoder.
 pub(crate) fn is_known(model_type: &str) -> bool {
     ENCODERS.iter().any(|row| row.model_type == model_type)
+}
+
+/// Whether a `general.architecture` is that of an encoder.
+pub(crate) fn is_gguf(architecture: &str) -> bool {
+    ENCODERS.iter().any(|row| row.gguf == architecture && !architecture.is_empty())
+}
+
+/// All architectures of GGUF, for errors.
+pub(crate) fn supported_gguf() -> String {
+    let mut names: Vec<&str> = ENCODERS.iter().map(|row| row.gguf).filter(|name| !name.is_empty()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.join(", ")
 }
 
 /// All of them, for errors.
