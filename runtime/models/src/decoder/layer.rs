@@ -37,6 +37,11 @@ impl<B: Backend> Layer<B> {
         })
     }
 
+    /// Keys and values go where other layers' go: for a pass after which nothing is computed.
+    pub(super) const fn share_cache(&mut self) {
+        self.attention.share_cache();
+    }
+
     /// Attention's heads, one after the other, before its last matrix.
     ///
     /// # Shapes
