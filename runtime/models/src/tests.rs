@@ -41,7 +41,7 @@ fn floats(value: &Value) -> Vec<f32> {
 
 fn batch(tokens: &[TokenId], start: usize, logit_rows: Vec<usize>) -> Batch {
     let blocks = [6, 1, 4].map(BlockId).to_vec();
-    let sequence = Sequence { id: SeqId(0), first_row: 0, n_tokens: tokens.len(), start, blocks };
+    let sequence = Sequence { id: SeqId(0), first_row: 0, n_tokens: tokens.len(), start, blocks, adapter: None };
     Batch { tokens: tokens.to_vec(), sequences: vec![sequence], logit_rows }
 }
 

@@ -65,7 +65,7 @@ fn forced(model: &mut dyn Model, case: &Case) -> Logits {
     let tokens: Vec<TokenId> = case.tokens.iter().chain(&case.greedy).copied().collect();
     let logit_rows = (case.tokens.len() - 1..tokens.len() - 1).collect();
     let blocks = (0..32).map(BlockId).collect();
-    let sequence = Sequence { id: SeqId(0), first_row: 0, n_tokens: tokens.len(), start: 0, blocks };
+    let sequence = Sequence { id: SeqId(0), first_row: 0, n_tokens: tokens.len(), start: 0, blocks, adapter: None };
     model.forward(&Batch { tokens, sequences: vec![sequence], logit_rows }).expect("the pass should work")
 }
 

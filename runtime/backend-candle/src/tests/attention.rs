@@ -57,7 +57,7 @@ fn attend(
             lengths[sequence] += n_tokens;
             let blocks = order.iter().skip(sequence * 8).take(8).copied().map(BlockId).collect();
             let (id, first_row) = (SeqId(sequence as u64), batch.tokens.len());
-            batch.sequences.push(Sequence { id, first_row, n_tokens, start, blocks });
+            batch.sequences.push(Sequence { id, first_row, n_tokens, start, blocks, adapter: None });
             for position in start..start + n_tokens {
                 batch.tokens.push(TokenId(0));
                 for (part, (values, width)) in qkv.iter_mut().zip(widths).enumerate() {
@@ -112,7 +112,8 @@ proptest! {
 fn slopes_must_be_one_for_each_head() {
     let mut cache = HOST.cache(&cache_spec()).unwrap();
     let [q, k] = [120, 40].map(|width| Tensor::zeros((1, width), candle_core::DType::F32, &Device::Cpu).unwrap());
-    let sequence = Sequence { id: SeqId(0), first_row: 0, n_tokens: 1, start: 0, blocks: vec![BlockId(0)] };
+    let sequence =
+        Sequence { id: SeqId(0), first_row: 0, n_tokens: 1, start: 0, blocks: vec![BlockId(0)], adapter: None };
     let batch = Batch { tokens: vec![TokenId(0)], sequences: vec![sequence], logit_rows: vec![] };
     let spec = AttentionSpec { slopes: &[0.5; 5], ..SPEC };
     let error = HOST.attention([&q, &k, &k], &mut cache, &spec, &batch).unwrap_err().to_string();

@@ -57,7 +57,7 @@ impl Fixture {
 /// Tokens of one sequence, whose cache blocks are `first, first + 1, …`.
 fn part(id: u64, first: u32, start: usize, n_tokens: usize, first_row: usize) -> Sequence {
     let blocks = (first..first + 12).map(BlockId).collect();
-    Sequence { id: SeqId(id), first_row, n_tokens, start, blocks }
+    Sequence { id: SeqId(id), first_row, n_tokens, start, blocks, adapter: None }
 }
 
 fn alone(tokens: &[TokenId], start: usize, logit_rows: Vec<usize>) -> Batch {
