@@ -6,9 +6,6 @@
 mod delta;
 mod layout;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeSet;
 
 use alcazar_core::{AdapterModule, AdapterSource, DecoderConfig, RawTensor};

@@ -1,5 +1,6 @@
 //! Tiny random models against their reference in numpy (tests/reference/tiny_llama.py), in both formats.
 
+mod adapters;
 mod families;
 mod together;
 
