@@ -14,6 +14,8 @@ import torch
 import transformers as t
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
+import encoders_gguf
+
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "fixtures" / "encoders"
 SIZES = {
     "vocab_size": 96, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48,
@@ -106,7 +108,13 @@ def cases():
         "roberta-rerank": (t.RobertaForSequenceClassification, roberta(num_labels=1), None),
         "modernbert-rerank": (t.ModernBertForSequenceClassification, modernbert(classifier_pooling="mean", num_labels=1), None),
     }
-    return dict(sorted(found.items()))
+    # What came later stands at the end: a case's seed is its place.
+    later = {"camembert": (t.CamembertModel, roberta(t.CamembertConfig), ["mean"])}
+    for head, (suffix, options) in HEADS.items():
+        later[f"camembert-{head}"] = (getattr(t, f"CamembertFor{suffix}"), roberta(t.CamembertConfig, **options), None)
+    # What GGUF can say of how rows become a vector.
+    later |= {"bert-mean": (t.BertModel, bert(), ["mean", "normalize"]), "distilbert-mean": (t.DistilBertModel, distilbert(), ["mean", "normalize"])}
+    return dict(sorted(found.items())) | later
 
 
 CASES = cases()
@@ -217,6 +225,7 @@ def make(name, folder, seed):
     if stages and not name.endswith("-bare"):
         write_modules(folder, stages, dense, config)
     (folder / "tokenizer.json").write_text(tokenizer().to_str(pretty=False) + "\n")
+    encoders_gguf.write(name, folder)
     texts = inputs(config, seed + 2)
     for text in texts:
         text["rows"] = [[round(x, 6) for x in row.tolist()] for row in rows(model, text, stages, dense)]
@@ -242,8 +251,9 @@ def main():
         if "--check" in sys.argv:
             name = differs(json.loads((FOLDER / "expected.json").read_text()), answers)
             sys.exit(f"{name}: the committed answers are not what this script makes" if name else 0)
-        shutil.rmtree(FOLDER, ignore_errors=True)
-        shutil.copytree(work, FOLDER)
+        for name in CASES:
+            shutil.rmtree(FOLDER / name, ignore_errors=True)
+            shutil.copytree(pathlib.Path(work) / name, FOLDER / name)
         (FOLDER / "expected.json").write_text(dumps(answers))
 
 

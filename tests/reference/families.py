@@ -37,6 +37,7 @@ FAMILIES = {
     "llama-linear": ("Llama", {**LLAMA, "rope_parameters": rope(rope_type="linear", factor=2.0), "tie_word_embeddings": True}),
     "llama-dynamic": ("Llama", {**LLAMA, "max_position_embeddings": 12, "rope_parameters": rope(rope_type="dynamic", factor=4.0)}),
     "mistral": ("Mistral", {**LLAMA, "head_dim": 16, "sliding_window": 6}),
+    "mistral-full": ("Mistral", {**LLAMA, "sliding_window": None}),
     # A window in the later layers; norms of heads, heads wider than their share.
     "qwen2-window": ("Qwen2", {**LLAMA, "use_sliding_window": True, "sliding_window": 6, "max_window_layers": 1}),
     "qwen3": ("Qwen3", {**LLAMA, "head_dim": 16, "attention_bias": True}),
@@ -44,6 +45,9 @@ FAMILIES = {
     "gemma2": ("Gemma2", {**LLAMA, "head_dim": 16, "query_pre_attn_scalar": 10, "sliding_window": 6, "attn_logit_softcapping": 2.0, "final_logit_softcapping": 3.0}),
     "gemma3": ("Gemma3Text", {**LLAMA, "head_dim": 16, "query_pre_attn_scalar": 10, "sliding_window": 6, "layer_types": ["sliding_attention", "sliding_attention", "full_attention"],
                "rope_parameters": {"sliding_attention": rope(), "full_attention": rope(50000.0, rope_type="linear", factor=8.0)}}),
+    # The text of one that sees; its eyes are in the files and are not read.
+    "gemma3-vision": ("Gemma3", {"text_config": {**LLAMA, "head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 6, "rope_parameters": {"sliding_attention": rope(), "full_attention": rope(50000.0)}},
+                      "vision_config": dict(hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1, image_size=8, patch_size=4), "mm_tokens_per_image": 4, "image_token_index": 127, "boi_token_index": 126, "eoi_token_index": 125}),
     "phi3": ("Phi3", {**LLAMA, "sliding_window": 20, "original_max_position_embeddings": 96, "rope_parameters": LONGROPE, "pad_token_id": 0}),
     "phi3-long": ("Phi3", {**LLAMA, "original_max_position_embeddings": 16, "rope_parameters": {**LONGROPE, "original_max_position_embeddings": 16}, "pad_token_id": 0}),
     "olmo2": ("Olmo2", LLAMA),
@@ -138,7 +142,7 @@ def make(name):
     # Falcon's eager attention adds its slopes twice: with the mask, and again.
     config._attn_implementation = "sdpa" if options.get("alibi") else "eager"
     config.use_cache = False
-    causal = {"GPT2": "GPT2LMHeadModel", "Gemma3Text": "Gemma3ForCausalLM"}.get(kind, kind + "ForCausalLM")
+    causal = {"GPT2": "GPT2LMHeadModel", "Gemma3": "Gemma3ForConditionalGeneration", "Gemma3Text": "Gemma3ForCausalLM"}.get(kind, kind + "ForCausalLM")
     model = getattr(transformers, causal)(config).float().eval()
     # Many random models repeat one token for ever, or have two that are all but equal: neither says much.
     for seed in range(200):

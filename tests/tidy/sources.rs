@@ -17,7 +17,7 @@ fn without_purpose(source: &Source) -> Option<String> {
 fn is_crate_root(path: &str) -> bool {
     path.ends_with("/src/lib.rs")
         || path.ends_with("/src/main.rs")
-        || path.contains("/src/bin/")
+        || path.split_once("/src/bin/").is_some_and(|(_, file)| !file.contains('/') || file.ends_with("/main.rs"))
         || path == "tests/support/lib.rs"
         || path.starts_with("tests/") && path.ends_with("/main.rs")
 }

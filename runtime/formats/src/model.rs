@@ -24,13 +24,29 @@ pub(crate) use layout::locate;
 pub use vocabulary::Vocabulary;
 
 #[cfg(test)]
+mod fixtures;
+#[cfg(test)]
 mod tests;
 
 /// Kinds of GGUF tokenizers that `text` can build (`tokenizer.ggml.model`).
 pub const TOKENIZERS: [&str; 2] = ["gpt2", "llama"];
+/// Those of encoders.
+pub const ENCODER_TOKENIZERS: [&str; 3] = ["bert", "gpt2", "t5"];
 /// Ways of cutting text into words that `text` knows for the kind `gpt2` (`tokenizer.ggml.pre`).
-pub const PRE_TOKENIZERS: [&str; 10] =
-    ["default", "gpt-2", "smollm", "starcoder", "refact", "llama-bpe", "llama3", "qwen2", "deepseek-r1-qwen", "tekken"];
+pub const PRE_TOKENIZERS: [&str; 12] = [
+    "default",
+    "gpt-2",
+    "roberta-bpe",
+    "modern-bert",
+    "smollm",
+    "starcoder",
+    "refact",
+    "llama-bpe",
+    "llama3",
+    "qwen2",
+    "deepseek-r1-qwen",
+    "tekken",
+];
 
 /// An opened model: headers are parsed and checked, no weight is read yet.
 #[derive(Debug)]
@@ -166,10 +182,16 @@ fn open_gguf(path: &Path) -> Result<ModelFiles, Error> {
     if header.metadata.u64("split.count").is_some_and(|n| n > 1) {
         return Err(Error::unsupported(path, "one part of a split GGUF", "whole GGUF files (merge with gguf-split)"));
     }
-    let config = ModelConfig::Decoder(Box::new(config::gguf::decoder_config(&header, path)?));
+    let (config, tokenizers): (_, &[&str]) = match config::gguf::encoder::architecture(&header) {
+        Some(name) => {
+            let config = config::gguf::encoder::encoder_config(&header, name, path)?;
+            (ModelConfig::Encoder(Box::new(config)), &ENCODER_TOKENIZERS)
+        }
+        None => (ModelConfig::Decoder(Box::new(config::gguf::decoder_config(&header, path)?)), &TOKENIZERS),
+    };
     let kind = header.metadata.str("tokenizer.ggml.model").unwrap_or("none");
-    if !TOKENIZERS.contains(&kind) {
-        return Err(Error::unsupported(path, format!("tokenizer {}", excerpt(kind)), TOKENIZERS.join(", ")));
+    if !tokenizers.contains(&kind) {
+        return Err(Error::unsupported(path, format!("tokenizer {}", excerpt(kind)), tokenizers.join(", ")));
     }
     let cut = header.metadata.str("tokenizer.ggml.pre").unwrap_or("default");
     if kind == "gpt2" && !PRE_TOKENIZERS.contains(&cut) {
@@ -177,7 +199,11 @@ fn open_gguf(path: &Path) -> Result<ModelFiles, Error> {
     }
     let name = header.metadata.str("general.name").unwrap_or_default().to_owned();
     let has_chat_template = header.metadata.str("tokenizer.chat_template").is_some();
-    let tensors: HashMap<_, _> = header.tensors.into_iter().map(|(name, tensor)| (name, (0, tensor))).collect();
+    let named = |name: String| match &config {
+        ModelConfig::Encoder(config) => config::gguf::encoder::hugging_face_name(&config.family, &name),
+        ModelConfig::Decoder(_) => name,
+    };
+    let tensors: HashMap<_, _> = header.tensors.into_iter().map(|(name, tensor)| (named(name), (0, tensor))).collect();
     let about = About { format: Format::Gguf, name, tokenizer: kind.to_owned(), has_chat_template };
     Ok(ModelFiles {
         facts: facts(about, &config, &tensors, file.length()),

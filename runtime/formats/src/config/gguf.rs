@@ -1,5 +1,6 @@
 //! Configurations out of GGUF metadata.
 
+pub(crate) mod encoder;
 mod families;
 mod rope;
 
@@ -72,7 +73,7 @@ pub(crate) fn decoder_config(header: &Header, file: &Path) -> Result<DecoderConf
         return Err(Error::malformed(file, 0, "no general.architecture", "the name of an architecture"));
     };
     let Some(architecture) = registry::by_gguf(name) else {
-        let supported = registry::listed(|row| row.gguf);
+        let supported = format!("{}, {}", registry::listed(|row| row.gguf), super::encoder::registry::supported_gguf());
         return Err(Error::unsupported(file, format!("architecture {}", excerpt(name)), supported));
     };
     let keys = Keys { file, architecture: name, header };

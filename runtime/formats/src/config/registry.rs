@@ -75,16 +75,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_of_the_documentation_is_this_one() {
-        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/models.md");
-        let page = std::fs::read_to_string(page).unwrap();
-        let code = |name: &str| if name.is_empty() { "–".to_owned() } else { format!("`{name}`") };
-        let row = |row: &Architecture| format!("| {} | {} | {} |", row.title, code(row.model_type), code(row.gguf));
-        let table = ARCHITECTURES.map(|architecture| row(&architecture)).join("\n");
-        assert!(page.contains(&table), "docs/models.md should have this table:\n{table}");
-    }
-
-    #[test]
     fn no_name_stands_for_two_architectures() {
         for column in [|row: &Architecture| row.model_type, |row: &Architecture| row.gguf] {
             let mut names: Vec<_> = ARCHITECTURES.iter().map(column).filter(|name| !name.is_empty()).collect();

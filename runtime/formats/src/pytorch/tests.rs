@@ -1,5 +1,7 @@
 //! Files that torch.save wrote, against what torch.load says of them, and files that nobody sane wrote.
 
+mod families;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},

@@ -1,5 +1,7 @@
 //! Tiny random encoders of every family and head against transformers (tests/reference/encoders.py).
 
+mod gguf;
+
 use std::path::{Path, PathBuf};
 
 use alcazar_backend_candle::CandleBackend;

@@ -180,11 +180,13 @@ families! {
     llama_with_yarn_and_biases: "llama-yarn", "gguf";
     llama_with_dynamic_rope: "llama-dynamic";
     mistral_with_a_window: "mistral";
+    mistral_without_a_window: "mistral-full", "gguf";
     qwen2_with_windows_in_later_layers: "qwen2-window";
     qwen3: "qwen3", "gguf";
     gemma: "gemma", "gguf";
     gemma2: "gemma2", "gguf";
     gemma3: "gemma3", "gguf";
+    gemma3_that_sees: "gemma3-vision";
     phi3_within_its_first_context: "phi3", "gguf";
     phi3_beyond_its_first_context: "phi3-long", "gguf";
     olmo2: "olmo2", "gguf";

@@ -128,16 +128,17 @@ impl Shape for TextShape {
 
     fn close(&mut self, usage: &Usage) -> Vec<Frame> {
         let mut last = self.object(&json!([]));
-        last["usage"] = sse::usage(usage);
+        last["usage"] = sse::usage(usage, 0);
         self.with_usage.then_some(Frame::data(last)).into_iter().chain([Frame::DONE]).collect()
     }
 
     fn whole(&mut self, choices: Vec<Whole>, usage: &Usage) -> Value {
         let choices = choices.iter().enumerate();
-        let choices = choices.map(|(n, whole)| self.choice(n, &whole.text, &whole.tokens, Some(whole.finish_reason)));
+        let choices =
+            choices.map(|(n, whole)| self.choice(n, &whole.text(), &whole.tokens(), Some(whole.finish_reason)));
         let mut answer = Value::Array(choices.collect());
         answer = self.object(&answer);
-        answer["usage"] = sse::usage(usage);
+        answer["usage"] = sse::usage(usage, 0);
         answer
     }
 }

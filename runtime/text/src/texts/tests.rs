@@ -52,6 +52,23 @@ fn a_vocabulary_of_lines_gives_the_same_tokens() {
     }
 }
 
+/// Word pieces, byte pairs with two ways around a pair, and unigram pieces, as GGUF has them.
+#[test]
+fn encoders_from_gguf_have_their_publishers_tokens() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/encoders");
+    for name in ["bert-mean", "roberta", "modernbert", "xlm-roberta"] {
+        let folder = fixtures.join(name).join("gguf");
+        let model = Tokenizer::open(&alcazar_formats::open(&folder).unwrap()).unwrap();
+        let texts = std::fs::read(folder.join("texts.json")).unwrap();
+        let texts: Vec<(String, Option<String>, Vec<u32>)> = serde_json::from_slice(&texts).unwrap();
+        for (first, second, expected) in texts {
+            let found = model.encode_text(&first, second.as_deref(), None).unwrap();
+            assert_eq!(found.tokens, expected, "{name}: {first:?} {second:?}");
+        }
+        assert!(model.mask_token().is_some(), "{name}");
+    }
+}
+
 #[test]
 fn the_mask_is_known() {
     assert_eq!(tokenizer().mask_token(), Some((4, "[MASK]".to_owned())));

@@ -80,6 +80,10 @@ pub(super) fn build(metadata: &Metadata, file: &str) -> Result<Tokenizer, Tokeni
         }),
     );
     let rules = rules(metadata, &vocabulary, kind);
+    if let ("gpt2" | "t5", Some(architecture @ ("bert" | "modern-bert"))) = (kind, metadata.str("general.architecture"))
+    {
+        gguf_kinds::put_around(&mut inner, [rules.bos, rules.eos], architecture == "bert")?;
+    }
     Ok(Tokenizer::new(inner, pieces, rules))
 }
 

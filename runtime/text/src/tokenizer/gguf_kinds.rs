@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use alcazar_core::TokenId;
 use alcazar_formats::gguf::{Array, Metadata, Value};
 use tokenizers::{
     NormalizerWrapper, Tokenizer as Inner,
@@ -11,7 +12,7 @@ use tokenizers::{
         bert::BertPreTokenizer,
         metaspace::{Metaspace, PrependScheme},
     },
-    processors::bert::BertProcessing,
+    processors::{bert::BertProcessing, template::TemplateProcessing},
 };
 
 use super::TokenizerError;
@@ -43,9 +44,10 @@ pub(super) fn word_piece(
         .build()
         .map_err(TokenizerError::library("build the word pieces"))?;
     let mut inner = Inner::new(model);
-    let is_lower = metadata.bool("tokenizer.ggml.lowercase").unwrap_or(true);
+    let flag = |key: &str| metadata.bool(&format!("tokenizer.ggml.{key}"));
+    let is_lower = flag("lowercase").or_else(|| flag("normalizer.lowercase")).unwrap_or(true);
     inner
-        .with_normalizer(Some(BertNormalizer::new(true, true, None, is_lower)))
+        .with_normalizer(Some(BertNormalizer::new(true, true, flag("normalizer.strip_accents"), is_lower)))
         .map_err(TokenizerError::library("build the normalizer"))?;
     inner.with_pre_tokenizer(Some(BertPreTokenizer));
     let around = ["[CLS]", "[SEP]"].map(|name| inner.token_to_id(name).map(|id| (name.to_owned(), id)));
@@ -53,6 +55,32 @@ pub(super) fn word_piece(
         inner.with_post_processor(Some(BertProcessing::new(sep, cls)));
     }
     Ok(inner)
+}
+
+/// An encoder's tokens around a text, and between the two of a pair: two in RoBERTa's models, else one.
+pub(super) fn put_around(
+    inner: &mut Inner,
+    around: [Option<TokenId>; 2],
+    is_doubled: bool,
+) -> Result<(), TokenizerError> {
+    let [Some(first), Some(last)] = around.map(|id| {
+        let id = id?.0;
+        Some((inner.id_to_token(id)?, id))
+    }) else {
+        return Ok(());
+    };
+    let (begin, end) = (&first.0, &last.0);
+    let between = if is_doubled { format!("{end} {end}") } else { end.clone() };
+    let failed = |message: String| TokenizerError::Library { action: "put tokens around a text", message };
+    let template = TemplateProcessing::builder()
+        .try_single(format!("{begin} $A {end}"))
+        .and_then(|template| template.try_pair(format!("{begin} $A {between} $B:0 {end}")))
+        .map_err(failed)?
+        .special_tokens(vec![first.clone(), last.clone()])
+        .build()
+        .map_err(|error| failed(error.to_string()))?;
+    inner.with_post_processor(Some(template));
+    Ok(())
 }
 
 /// The likeliest way to cut a text, by the pieces' scores.

@@ -31,7 +31,9 @@ pub(super) struct Cut {
 /// `None`: an unknown name.
 pub(super) fn by_name(name: &str) -> Option<tokenizers::Result<Cut>> {
     let (patterns, ignore_merges): (&[&str], bool) = match name {
-        "gpt-2" => return Some(Ok(Cut { pre_tokenizer: gpt2().into(), ignore_merges: false })),
+        "gpt-2" | "roberta-bpe" | "modern-bert" => {
+            return Some(Ok(Cut { pre_tokenizer: gpt2().into(), ignore_merges: false }));
+        }
         "smollm" | "starcoder" | "refact" => {
             let steps = vec![Digits::new(true).into(), gpt2().into()];
             return Some(Ok(Cut { pre_tokenizer: Sequence::new(steps).into(), ignore_merges: false }));

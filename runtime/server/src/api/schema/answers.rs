@@ -85,11 +85,12 @@ pub(in crate::api) struct CompletionChoice {
 }
 
 #[derive(JsonSchema, Serialize)]
-#[expect(clippy::struct_field_names, reason = "the API's own names")]
 pub(in crate::api) struct UsageAnswer {
     pub prompt_tokens: u64,
     pub completion_tokens: u64,
     pub total_tokens: u64,
+    /// `reasoning_tokens`: those of the answer that were thoughts.
+    pub completion_tokens_details: Option<Map<String, Value>>,
 }
 
 #[derive(JsonSchema, Serialize)]
