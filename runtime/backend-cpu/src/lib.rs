@@ -1,0 +1,3 @@
+//! The models' operations on CPUs: own weights, kernels and threads.
+
+mod pool;
