@@ -14,7 +14,7 @@ use alcazar_store::{
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::{cli, listen, load, probe};
+use crate::{cli, device, listen, probe};
 
 /// How often the progress is logged.
 const LOG_EVERY: Duration = Duration::from_secs(5);
@@ -60,7 +60,7 @@ pub(crate) fn run_inspect(model: &Path) -> Result<(), InspectError> {
     let render = |source| InspectError::Render { source };
     let mut all = serde_json::to_value(&facts).map_err(render)?;
     if let Some(all) = all.as_object_mut() {
-        all.insert("weightMemoryBytes".to_owned(), load::weight_memory(&facts).into());
+        all.insert("weightMemoryBytes".to_owned(), device::weight_memory(&facts).into());
         all.insert("contextMemoryBytes".to_owned(), context_bytes.into());
     }
     let text = serde_json::to_string_pretty(&all).map_err(render)?;

@@ -14,6 +14,7 @@ mod app;
 mod benchmark;
 pub mod cli;
 mod constraint;
+mod device;
 mod encoder_thread;
 mod engine_thread;
 mod isolation;

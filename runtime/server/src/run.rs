@@ -8,12 +8,12 @@ use std::{
     time::Instant,
 };
 
-use alcazar_backend_candle::ThreadsError;
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
     cli::{Cli, Command, Serve},
+    device,
     jobs::{self, InspectError, Outcome},
     language::ModelLanguage,
     limits::{self, Limits},
@@ -31,8 +31,6 @@ const MIN_CACHE_BYTES: u64 = 64 << 20;
 /// Why a command did not even begin, or could not print.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    #[error("{source}")]
-    Threads { source: ThreadsError },
     #[error("failed to understand --log-level: {source}")]
     LogLevel { source: tracing_subscriber::filter::ParseError },
     #[error("failed to set up logging: {source}")]
@@ -43,14 +41,13 @@ pub enum RunError {
     Inspect { source: InspectError },
 }
 
-/// Runs a command. Call it before any thread is started: the number of compute threads is set here.
+/// Runs a command.
 pub fn run(cli: Cli, started: Instant) -> Result<ExitCode, RunError> {
     let limits = limits::read();
     let threads = match &cli.command {
         Command::Serve(Serve { threads: Some(threads), .. }) => *threads,
         _ => limits.threads(),
     };
-    load::set_threads(threads).map_err(|source| RunError::Threads { source })?;
     init_logs(&cli.log_level)?;
     let runtime = build_runtime(threads)?;
     let code = match cli.command {
@@ -78,6 +75,7 @@ fn run_serve(runtime: &Runtime, args: Serve, started: Instant, limits: Limits, t
     tracing::info!(threads, memory_limit = ?limits.memory_bytes, "starting");
     let log = args.termination_log.clone();
     let options = LoadOptions {
+        n_threads: threads,
         context_length: args.context_length.map(NonZeroUsize::get),
         max_sequences: args.max_sequences.get(),
         // The gate bounds the queue; to the engine, what it is about to start waits too.
@@ -99,7 +97,7 @@ fn run_serve(runtime: &Runtime, args: Serve, started: Instant, limits: Limits, t
 
 fn open_model(path: &Path, options: LoadOptions, memory_limit: Option<u64>) -> Result<Model, ServeError> {
     // What cannot be read counts nothing and fails at the load, with a better word.
-    let weights = alcazar_formats::inspect(path).map_or(0, |facts| load::weight_memory(&facts));
+    let weights = alcazar_formats::inspect(path).map_or(0, |facts| device::weight_memory(&facts));
     let options = LoadOptions { cache_bytes: memory_limit.map(|limit| cache_bytes(limit, weights)), ..options };
     let loaded = load::load(path, &options)
         .map_err(|error| ServeError::Load { reason: error.reason(), message: error.to_string() })?;

@@ -1,38 +1,37 @@
 //! Rotary embedding, row by row.
 
-use alcazar_core::{BackendError, RopeStyle};
-use candle_core::Tensor;
+use alcazar_core::{BackendError, RopeStyle, backend::HostAngles};
 
-use super::{
-    parallel::{LEAST_ROWS, for_each_chunk},
-    to_tensor, width, with_values,
+use crate::{
+    parallel::for_each_row,
+    pool::Pool,
+    tensor::{Tensor, misfit},
 };
-use crate::backend::Angles;
 
-pub(crate) fn rope(x: &Tensor, angles: &Angles, head_dim: usize, style: RopeStyle) -> Result<Tensor, BackendError> {
-    let n_pairs = angles.n_pairs;
-    let width = width("rope", x, None)?;
-    let n_rows = x.elem_count() / width;
+pub(crate) fn rope(
+    mut x: Tensor,
+    angles: &HostAngles,
+    head_dim: usize,
+    style: RopeStyle,
+    pool: &Pool,
+) -> Result<Tensor, BackendError> {
+    let (n_pairs, width) = (angles.n_pairs, x.width);
     if head_dim == 0
         || !width.is_multiple_of(head_dim)
         || 2 * n_pairs > head_dim
-        || angles.cos.len() != n_rows * n_pairs
+        || angles.cos.len() != x.n_rows() * n_pairs
     {
-        return Err(BackendError::Shape {
-            op: "rope",
-            found: format!("{:?} with {} angles", x.dims(), angles.cos.len()),
-            expected: format!("heads of {head_dim}, {n_pairs} angles for each row"),
-        });
+        let found = format!("{:?} with {} angles", x.dims(), angles.cos.len());
+        return Err(misfit("rope", found, format!("heads of {head_dim}, {n_pairs} angles for each row")));
     }
-    let mut out = with_values("rope", x, |x| Ok(x.to_vec()))?;
-    for_each_chunk(&mut out, width, LEAST_ROWS, |row, out| {
+    for_each_row(pool, &mut x.values, width, |row, x| {
         let range = row * n_pairs..(row + 1) * n_pairs;
         let (cos, sin) = (&angles.cos[range.clone()], &angles.sin[range]);
-        for head in out.chunks_exact_mut(head_dim) {
+        for head in x.chunks_exact_mut(head_dim) {
             rotate(head, cos, sin, style);
         }
     });
-    to_tensor("rope", out, width)
+    Ok(x)
 }
 
 fn rotate(head: &mut [f32], cos: &[f32], sin: &[f32], style: RopeStyle) {

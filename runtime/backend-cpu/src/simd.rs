@@ -6,15 +6,15 @@
 
 /// A computation; `run` and all that it calls are marked `#[inline(always)]`, so that they are compiled for the features
 /// of the function that they end up in.
-pub(super) trait Kernel {
-    /// `FMA`: multiplication and addition are one instruction.
+pub(crate) trait Kernel {
+    /// `FMA`: multiplication and addition are one instruction, and x86 converts f16; only [`dispatch`] may say so there.
     fn run<const FMA: bool>(self);
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(super) fn dispatch(kernel: impl Kernel) {
+pub(crate) fn dispatch(kernel: impl Kernel) {
     use std::arch::is_x86_feature_detected;
-    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c") {
         // SAFETY: the features that the function asks for were just found.
         #[expect(unsafe_code, reason = "the only way to call code for features that are found at run time")]
         unsafe {
@@ -26,13 +26,13 @@ pub(super) fn dispatch(kernel: impl Kernel) {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,f16c")]
 fn avx2(kernel: impl Kernel) {
     kernel.run::<true>();
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) fn dispatch(kernel: impl Kernel) {
+pub(crate) fn dispatch(kernel: impl Kernel) {
     // Every 64-bit ARM has fused multiplication and vectors of four.
     kernel.run::<{ cfg!(target_arch = "aarch64") }>();
 }
@@ -40,13 +40,13 @@ pub(super) fn dispatch(kernel: impl Kernel) {
 const LANES: usize = 16;
 
 #[inline(always)]
-fn mul_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
+pub(crate) fn mul_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
 /// Sum of products; the order of the additions depends on the length alone.
 #[inline(always)]
-pub(super) fn dot<const FMA: bool>(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn dot<const FMA: bool>(a: &[f32], b: &[f32]) -> f32 {
     let (a_chunks, a_rest) = a.as_chunks::<LANES>();
     let (b_chunks, b_rest) = b.as_chunks::<LANES>();
     let mut sums = [0f32; LANES];
@@ -76,7 +76,7 @@ fn sum_of(mut sums: [f32; LANES]) -> f32 {
 
 /// Sum of numbers; the order of the additions depends on the length alone.
 #[inline(always)]
-pub(super) fn sum(x: &[f32]) -> f32 {
+pub(crate) fn sum(x: &[f32]) -> f32 {
     let (chunks, rest) = x.as_chunks::<LANES>();
     let mut sums = [0f32; LANES];
     for chunk in chunks {
@@ -87,17 +87,9 @@ pub(super) fn sum(x: &[f32]) -> f32 {
     sum_of(sums) + rest.iter().sum::<f32>()
 }
 
-/// `out += weight · x`.
-#[inline(always)]
-pub(super) fn accumulate<const FMA: bool>(out: &mut [f32], weight: f32, x: &[f32]) {
-    for (out, x) in out.iter_mut().zip(x) {
-        *out = mul_add::<FMA>(weight, *x, *out);
-    }
-}
-
 /// eˣ to about one unit in the last place; 0 below -87, and no infinity: the argument is cut at 88.
 #[inline(always)]
-pub(super) fn exp<const FMA: bool>(x: f32) -> f32 {
+pub(crate) fn exp<const FMA: bool>(x: f32) -> f32 {
     /// Adding it leaves the nearest integer in the lowest bits.
     const SHIFT: f32 = 12_582_912.0;
     let x = x.min(88.0);
@@ -116,13 +108,13 @@ pub(super) fn exp<const FMA: bool>(x: f32) -> f32 {
 
 /// Hyperbolic tangent, to about 2e-7.
 #[inline(always)]
-pub(super) fn tanh<const FMA: bool>(x: f32) -> f32 {
+pub(crate) fn tanh<const FMA: bool>(x: f32) -> f32 {
     1.0 - 2.0 / (exp::<FMA>(2.0 * x) + 1.0)
 }
 
 /// The error function, to about 4e-7: Abramowitz and Stegun, formula 7.1.26.
 #[inline(always)]
-pub(super) fn erf<const FMA: bool>(x: f32) -> f32 {
+pub(crate) fn erf<const FMA: bool>(x: f32) -> f32 {
     let magnitude = x.abs();
     let t = 1.0 / mul_add::<FMA>(0.327_591_1, magnitude, 1.0);
     let mut sum = 1.061_405_4f32;
@@ -132,33 +124,11 @@ pub(super) fn erf<const FMA: bool>(x: f32) -> f32 {
     (1.0 - sum * t * exp::<FMA>(-magnitude * magnitude)).copysign(x)
 }
 
-/// Widens f16, given as bits. Infinities and numbers that are none come out finite; the cache holds neither.
-#[inline(always)]
-pub(super) fn widen(out: &mut [f32], halves: &[u16]) {
-    /// 2^112: the difference of the exponents' offsets.
-    const RESCALE: f32 = f32::from_bits(0x7780_0000);
-    for (out, half) in out.iter_mut().zip(halves) {
-        let half = u32::from(*half);
-        let magnitude = f32::from_bits((half & 0x7fff) << 13) * RESCALE;
-        *out = f32::from_bits(magnitude.to_bits() | (half & 0x8000) << 16);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn every_finite_half_is_widened_exactly() {
-        let halves: Vec<u16> = (0..=u16::MAX).filter(|bits| half::f16::from_bits(*bits).is_finite()).collect();
-        let mut wide = vec![0.0; halves.len()];
-        widen(&mut wide, &halves);
-        for (bits, wide) in halves.iter().zip(wide) {
-            assert_eq!(wide.to_bits(), half::f16::from_bits(*bits).to_f32().to_bits());
-        }
-    }
 
     proptest! {
         #[test]

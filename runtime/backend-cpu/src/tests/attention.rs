@@ -1,11 +1,11 @@
-//! Causal attention over the cache: the host's against plain tensor operations.
+//! Causal attention over the cache.
 
+use alcazar_backend_candle::CandleBackend;
 use alcazar_core::{AttentionSpec, Backend, Batch, BlockId, CacheShape, SeqId, Sequence, TokenId, backend::CacheSpec};
-use candle_core::{Device, Tensor};
 use proptest::prelude::*;
 
-use super::{HOST, PLAIN, noise};
-use crate::CandleBackend;
+use super::{FromNumbers, cpu, noise, tensor};
+use crate::CachePrecision;
 
 const SPEC: AttentionSpec<'_> = AttentionSpec {
     layer: 1,
@@ -38,8 +38,8 @@ fn cache_spec() -> CacheSpec {
 }
 
 /// Runs the steps (for each sequence: how many tokens) and answers the rows of every sequence, in order.
-fn attend(
-    backend: &CandleBackend,
+fn attend<B: FromNumbers>(
+    backend: &B,
     attention: &AttentionSpec<'_>,
     steps: &[Vec<usize>],
     order: &[u32],
@@ -68,9 +68,7 @@ fn attend(
                 }
             }
         }
-        let rows = batch.tokens.len();
-        let [q, k, v] =
-            [0, 1, 2].map(|part| Tensor::from_vec(qkv[part].clone(), (rows, widths[part]), &Device::Cpu).unwrap());
+        let [q, k, v] = [0, 1, 2].map(|part| backend.tensor(&qkv[part], widths[part]));
         let out = backend.attention([&q, &k, &v], &mut cache, attention, &batch).unwrap();
         let out = backend.to_host(&out).unwrap();
         for sequence in &batch.sequences {
@@ -89,33 +87,48 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
-    fn ragged_attention_over_blocks_is_the_plain_one(
+    fn ragged_attention_over_blocks_is_the_reference(
         steps in prop::collection::vec(prop::collection::vec(0usize..12, 4), 1..5),
         order in Just((0u32..40).collect::<Vec<_>>()).prop_shuffle(),
     ) {
         prop_assume!(steps.iter().all(|step| step.iter().sum::<usize>() > 0));
         for spec in variants() {
-            let host = attend(&HOST, &spec, &steps, &order);
-            prop_assert!(close(&host, &attend(&PLAIN, &spec, &steps, &order)), "{spec:?}");
-            // All at once, each alone: to the last bit the same.
-            let totals: Vec<usize> = (0..4).map(|s| steps.iter().map(|step| step[s]).sum()).collect();
-            for sequence in (0..4).filter(|sequence| totals[*sequence] > 0) {
-                let mut alone = vec![0; 4];
-                alone[sequence] = totals[sequence];
-                prop_assert_eq!(&attend(&HOST, &spec, &[alone], &order)[sequence], &host[sequence]);
+            let expected = attend(&CandleBackend::cpu(), &spec, &steps, &order);
+            for precision in [CachePrecision::F16, CachePrecision::F32] {
+                let backend = cpu(precision);
+                let found = attend(&backend, &spec, &steps, &order);
+                prop_assert!(close(&found, &expected), "{spec:?}");
+                // All at once, each alone: to the last bit the same.
+                let totals: Vec<usize> = (0..4).map(|s| steps.iter().map(|step| step[s]).sum()).collect();
+                for sequence in (0..4).filter(|sequence| totals[*sequence] > 0) {
+                    let mut alone = vec![0; 4];
+                    alone[sequence] = totals[sequence];
+                    prop_assert_eq!(&attend(&backend, &spec, &[alone], &order)[sequence], &found[sequence]);
+                }
             }
         }
     }
 }
 
 #[test]
-fn slopes_must_be_one_for_each_head() {
-    let mut cache = HOST.cache(&cache_spec()).unwrap();
-    let [q, k] = [120, 40].map(|width| Tensor::zeros((1, width), candle_core::DType::F32, &Device::Cpu).unwrap());
+fn what_does_not_fit_is_refused() {
+    let backend = cpu(CachePrecision::F16);
+    let mut cache = backend.cache(&cache_spec()).unwrap();
+    let [q, k] = [120, 40].map(|width| tensor(&backend, 1, width, 1));
     let sequence =
         Sequence { id: SeqId(0), first_row: 0, n_tokens: 1, start: 0, blocks: vec![BlockId(0)], adapter: None };
     let batch = Batch { tokens: vec![TokenId(0)], sequences: vec![sequence], logit_rows: vec![] };
-    let spec = AttentionSpec { slopes: &[0.5; 5], ..SPEC };
-    let error = HOST.attention([&q, &k, &k], &mut cache, &spec, &batch).unwrap_err().to_string();
-    assert!(error.contains("5 slopes"), "{error}");
+    for (spec, found) in [
+        (AttentionSpec { slopes: &[0.5; 5], ..SPEC }, "5 slopes"),
+        (AttentionSpec { n_kv_heads: 4, ..SPEC }, "over 4"),
+        (AttentionSpec { layer: 2, ..SPEC }, "layer 2"),
+        (AttentionSpec { n_kv_heads: 1, ..SPEC }, "1 heads"),
+    ] {
+        let error = backend.attention([&q, &k, &k], &mut cache, &spec, &batch).unwrap_err().to_string();
+        assert!(error.contains(found), "{error}");
+    }
+    let two = Batch { sequences: vec![Sequence { n_tokens: 2, ..batch.sequences[0].clone() }], ..batch.clone() };
+    assert!(backend.attention([&q, &k, &k], &mut cache, &SPEC, &two).is_err());
+    let nowhere = Batch { sequences: vec![Sequence { blocks: vec![], ..batch.sequences[0].clone() }], ..batch };
+    assert!(backend.attention([&q, &k, &k], &mut cache, &SPEC, &nowhere).is_err());
 }

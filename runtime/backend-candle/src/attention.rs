@@ -5,7 +5,7 @@ use candle_core::{DType, Device, Result, Tensor};
 
 /// Keys and values of each layer: `[slots, n_kv_heads · head_dim]`, f32.
 #[derive(Debug)]
-pub(crate) struct Cache {
+pub struct Cache {
     layers: Vec<(Tensor, Tensor)>,
     block_tokens: usize,
 }
@@ -92,9 +92,9 @@ fn mask(sequence: &Sequence, spec: &AttentionSpec<'_>, device: &Device) -> Resul
 fn softmax(scores: &Tensor, spec: &AttentionSpec<'_>) -> Result<Tensor> {
     let (n_heads, n_rows, n_keys) = scores.dims3()?;
     if spec.sinks.is_empty() {
-        return super::softmax(scores);
+        return crate::operations::softmax(scores);
     }
     let sinks = Tensor::new(spec.sinks, scores.device())?.reshape((n_heads, 1, 1))?;
     let scores = Tensor::cat(&[scores, &sinks.broadcast_as((n_heads, n_rows, 1))?], 2)?;
-    super::softmax(&scores)?.narrow(2, 0, n_keys)
+    crate::operations::softmax(&scores)?.narrow(2, 0, n_keys)
 }

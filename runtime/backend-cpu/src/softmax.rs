@@ -1,24 +1,24 @@
 //! A softmax that runs along with the scores.
 #![expect(clippy::inline_always, reason = "code that is not inlined is compiled for the oldest CPU")]
 
-use super::simd::exp;
+use crate::simd::exp;
 
 /// One query's running softmax.
-pub(super) struct Running {
+pub(crate) struct Running {
     maximum: f32,
-    pub(super) sum: f32,
+    pub(crate) sum: f32,
 }
 
 impl Running {
     /// A sink is a score without a value.
     #[inline(always)]
-    pub(super) fn new(sink: Option<f32>) -> Self {
+    pub(crate) fn new(sink: Option<f32>) -> Self {
         sink.map_or(Self { maximum: f32::NEG_INFINITY, sum: 0.0 }, |maximum| Self { maximum, sum: 1.0 })
     }
 
     /// Turns a block's scores into weights, and what was summed so far to the new maximum.
     #[inline(always)]
-    pub(super) fn renew<const FMA: bool>(&mut self, scores: &mut [f32], out: &mut [f32]) {
+    pub(crate) fn renew<const FMA: bool>(&mut self, scores: &mut [f32], out: &mut [f32]) {
         let maximum =
             scores.iter().fold(self.maximum, |maximum, score| if *score > maximum { *score } else { maximum });
         if maximum > self.maximum {

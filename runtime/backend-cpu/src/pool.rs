@@ -1,7 +1,7 @@
 //! The threads that compute.
 //!
-//! Candle's own pool waits at the end of every operation for every worker, also for one that has nothing to do and no
-//! core to find that out on; where a pod shares its cores, that costs a scheduler's slice hundreds of times a token.
+//! A pool that waits at the end of every operation for every worker, also for one that has nothing to do and no core to
+//! find that out on, costs a pod that shares its cores a scheduler's slice hundreds of times a token.
 //! Here a worker counts only from when it takes part: what it does not come for, the caller does itself.
 //!
 //! ```text
@@ -14,10 +14,10 @@ use std::{
     num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
-        Mutex, OnceLock,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    thread::{self, Thread},
+    thread::{self, JoinHandle},
 };
 
 /// Turns of an idle worker before it sleeps: some ten microseconds, longer than the pause between two operations.
@@ -32,11 +32,16 @@ const EPOCH: u64 = 1 << 32;
 type Task<'a> = dyn Fn(usize) + Sync + 'a;
 
 /// A fixed set of workers; whoever calls works with them.
-pub(crate) struct Pool {
-    shared: &'static Shared,
-    workers: Vec<(Thread, &'static AtomicBool)>,
+pub struct Pool {
+    shared: Arc<Shared>,
+    workers: Vec<Worker>,
     /// Held while a task runs.
     turn: Mutex<()>,
+}
+
+struct Worker {
+    thread: JoinHandle<()>,
+    is_asleep: Arc<AtomicBool>,
 }
 
 struct Shared {
@@ -45,6 +50,8 @@ struct Shared {
     next_item: AtomicUsize,
     task: UnsafeCell<Option<(&'static Task<'static>, usize)>>,
     failed: AtomicBool,
+    /// The next epoch has no task: the workers shall end.
+    is_over: AtomicBool,
 }
 
 // SAFETY: `task` is written only between a closed gate with nobody inside and the opening of it, by the holder of `turn`,
@@ -57,44 +64,43 @@ thread_local! {
 }
 
 impl Pool {
-    /// With the caller, `n_threads` work. The workers live as long as the process.
-    pub(crate) fn new(n_threads: NonZeroUsize) -> Self {
-        let shared: &'static Shared = Box::leak(Box::new(Shared {
+    /// With the caller, `n_threads` work. The workers end with the pool.
+    pub fn new(n_threads: NonZeroUsize) -> Self {
+        let shared = Arc::new(Shared {
             gate: AtomicU64::new(0),
             next_item: AtomicUsize::new(0),
             task: UnsafeCell::new(None),
             failed: AtomicBool::new(false),
-        }));
+            is_over: AtomicBool::new(false),
+        });
         let spawn = |nth: usize| {
-            let asleep: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));
+            let is_asleep = Arc::new(AtomicBool::new(false));
             let builder = thread::Builder::new().name(format!("compute-{nth}"));
+            let (shared, asleep) = (Arc::clone(&shared), Arc::clone(&is_asleep));
             // A worker that cannot be started is one that does not come: the others do its part.
-            let worker = builder.spawn(move || shared.work(asleep)).ok()?;
-            Some((worker.thread().clone(), asleep))
+            let thread = builder.spawn(move || shared.work(&asleep)).ok()?;
+            Some(Worker { thread, is_asleep })
         };
-        Self { shared, workers: (1..n_threads.get()).filter_map(spawn).collect(), turn: Mutex::new(()) }
+        let workers = (1..n_threads.get()).filter_map(spawn).collect();
+        Self { shared, workers, turn: Mutex::new(()) }
     }
 
     /// The caller's thread included.
-    pub(crate) const fn n_threads(&self) -> usize {
+    pub const fn n_threads(&self) -> usize {
         self.workers.len() + 1
     }
 
     /// Calls `f` with every number below `n_items` once, and returns when all calls have.
-    pub(crate) fn run(&self, n_items: usize, f: &Task<'_>) {
+    pub fn run(&self, n_items: usize, f: &(dyn Fn(usize) + Sync)) {
         let turn =
             if n_items > 1 && !self.workers.is_empty() && !IS_WORKER.get() { self.turn.try_lock().ok() } else { None };
         let Some(_turn) = turn else {
             (0..n_items).for_each(f);
             return;
         };
-        let closing = Closing { shared: self.shared };
+        let closing = Closing { shared: &self.shared };
         self.shared.open(f, n_items);
-        for (worker, asleep) in &self.workers {
-            if asleep.load(Ordering::SeqCst) {
-                worker.unpark();
-            }
-        }
+        self.wake();
         self.shared.take_items(f, n_items);
         drop(closing);
         if self.shared.failed.swap(false, Ordering::AcqRel) {
@@ -102,8 +108,16 @@ impl Pool {
         }
     }
 
+    fn wake(&self) {
+        for worker in &self.workers {
+            if worker.is_asleep.load(Ordering::SeqCst) {
+                worker.thread.thread().unpark();
+            }
+        }
+    }
+
     /// What `f` makes of every number below `n_items`, in order.
-    pub(crate) fn map<T: Send + Sync>(&self, n_items: usize, f: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    pub fn map<T: Send + Sync>(&self, n_items: usize, f: impl Fn(usize) -> T + Sync) -> Vec<T> {
         let slots: Vec<OnceLock<T>> = (0..n_items).map(|_| OnceLock::new()).collect();
         self.run(n_items, &|nth| {
             if let Some(slot) = slots.get(nth) {
@@ -114,7 +128,7 @@ impl Pool {
     }
 
     /// Calls `f` with each whole chunk of `out` and its number.
-    pub(crate) fn for_each_chunk<T: Send>(&self, out: &mut [T], chunk: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+    pub fn for_each_chunk<T: Send>(&self, out: &mut [T], chunk: usize, f: impl Fn(usize, &mut [T]) + Sync) {
         if chunk == 0 {
             return;
         }
@@ -128,12 +142,24 @@ impl Pool {
     }
 }
 
-/// Closes the gate and waits, also when the caller's own part panics: the task must not be gone before its users.
-struct Closing {
-    shared: &'static Shared,
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.is_over.store(true, Ordering::SeqCst);
+        self.shared.gate.fetch_add(EPOCH, Ordering::SeqCst);
+        self.wake();
+        for worker in self.workers.drain(..) {
+            // It catches every panic of a task, so it has none of its own.
+            drop(worker.thread.join());
+        }
+    }
 }
 
-impl Drop for Closing {
+/// Closes the gate and waits, also when the caller's own part panics: the task must not be gone before its users.
+struct Closing<'a> {
+    shared: &'a Shared,
+}
+
+impl Drop for Closing<'_> {
     fn drop(&mut self) {
         self.shared.gate.fetch_and(!OPEN, Ordering::AcqRel);
         let mut spins = 0;
@@ -173,6 +199,9 @@ impl Shared {
         let mut seen = 0;
         loop {
             seen = self.wait(seen, asleep);
+            if self.is_over.load(Ordering::SeqCst) {
+                return;
+            }
             if self.enter(seen) {
                 // SAFETY: this worker is inside, so the gate was open when it entered and `task` is not written.
                 #[expect(unsafe_code, reason = "the cell's access follows the protocol of the gate")]
@@ -280,6 +309,15 @@ mod tests {
             }
         });
         assert_eq!(total.load(Ordering::Relaxed), 4 * 200 * 8 * 3);
+    }
+
+    #[test]
+    fn workers_end_with_the_pool() {
+        let pool = pool(3);
+        let shared = Arc::downgrade(&pool.shared);
+        pool.run(100, &|_| {});
+        drop(pool);
+        assert_eq!(shared.strong_count(), 0);
     }
 
     #[test]

@@ -1,17 +1,7 @@
-//! The operations as plain tensor operations: for GPUs, and the measure of `host` in tests.
-//!
-//! Right before fast: attention runs sequence by sequence and gathers the cache.
+//! Norms, activations, rotation and sums.
 
-mod attention;
-mod packed;
-
-pub(crate) use attention::{Cache, attention};
-pub(crate) use packed::packed_attention;
-
-use alcazar_core::{Activation, Gating, RopeStyle};
+use alcazar_core::{Activation, Gating, RopeStyle, backend::HostAngles};
 use candle_core::{D, Result, Tensor};
-
-use crate::backend::Angles;
 
 /// Of each piece as wide as the gain.
 pub(crate) fn rms_norm(x: &Tensor, gain: &Tensor, eps: f32) -> Result<Tensor> {
@@ -63,7 +53,7 @@ pub(crate) fn add_rows(acc: &Tensor, rows: &[u32], weights: &[f32], y: &Tensor) 
 
 /// # Shapes
 /// - x: `[rows, heads · head_dim]`; angles: `[rows, pairs]`
-pub(crate) fn rope(x: &Tensor, angles: &Angles, head_dim: usize, style: RopeStyle) -> Result<Tensor> {
+pub(crate) fn rope(x: &Tensor, angles: &HostAngles, head_dim: usize, style: RopeStyle) -> Result<Tensor> {
     let (n_rows, width) = x.dims2()?;
     let (n_heads, n_pairs) = (width / head_dim, angles.n_pairs);
     let shape = (n_rows, 1, n_pairs);
