@@ -4,7 +4,9 @@ use std::num::NonZeroUsize;
 
 use alcazar_backend_candle::CandleBackend;
 use alcazar_backend_cpu::{CachePrecision, CpuBackend};
-use alcazar_core::{BackendError, CacheShape, DecoderConfig, Encoder, EncoderConfig, Model, WeightSource, WeightType};
+use alcazar_core::{
+    AdapterSource, BackendError, CacheShape, DecoderConfig, Encoder, EncoderConfig, Model, WeightSource, WeightType,
+};
 use alcazar_formats::Facts;
 use alcazar_models::LoadError;
 
@@ -46,10 +48,11 @@ impl Device {
         config: &DecoderConfig,
         source: &dyn WeightSource,
         cache: CacheShape,
+        adapters: &[&dyn AdapterSource],
     ) -> Result<Box<dyn Model>, LoadError> {
         match self {
-            Self::Gpu(gpu) => alcazar_models::load(gpu, config, source, cache),
-            Self::Cpu(cpu) => alcazar_models::load(cpu, config, source, cache),
+            Self::Gpu(gpu) => alcazar_models::load_with_adapters(gpu, config, source, cache, adapters),
+            Self::Cpu(cpu) => alcazar_models::load_with_adapters(cpu, config, source, cache, adapters),
         }
     }
 
@@ -72,6 +75,23 @@ pub(crate) fn weight_memory(facts: &Facts) -> u64 {
         _ => cpu_memory,
     };
     facts.served_bytes.iter().fold(0, |sum: u64, (weight_type, bytes)| sum.saturating_add(memory(*weight_type, *bytes)))
+}
+
+/// Memory that an adapter's matrices take once they are loaded.
+pub(crate) fn adapter_memory(adapter: &dyn AdapterSource) -> u64 {
+    let is_gpu = matches!(CandleBackend::gpu(), Ok(Some(_)));
+    let tensors = adapter.modules().iter().flat_map(|module| &module.tensors);
+    let memory = |name: &String| match adapter.describe(name) {
+        Some((weight_type, shape)) if is_gpu => {
+            CandleBackend::memory_bytes(weight_type, weight_type.tensor_bytes(&shape).unwrap_or_default())
+        }
+        Some((weight_type, shape)) => match shape.as_slice() {
+            &[n_out, n_in] => alcazar_backend_cpu::memory_bytes(weight_type, [n_out, n_in]),
+            _ => 0,
+        },
+        None => 0,
+    };
+    tensors.map(memory).fold(0, u64::saturating_add)
 }
 
 fn cpu_memory(weight_type: WeightType, file_bytes: u64) -> u64 {

@@ -8,6 +8,7 @@
 //! The engine's thread never waits for a client, and no client's text is ever logged.
 #![forbid(unsafe_code)]
 
+mod adapters;
 mod answer;
 mod api;
 mod app;

@@ -7,12 +7,15 @@ use std::{
     sync::Arc,
 };
 
-use alcazar_core::{BackendError, CacheShape, DecoderConfig, Encoder};
+use alcazar_core::{AdapterSource, BackendError, CacheShape, DecoderConfig, Encoder};
 use alcazar_engine::{Engine, EngineConfig, Speculation};
-use alcazar_formats::{Class, Facts, ModelConfig, ModelFiles};
+use alcazar_formats::{Adapter, Class, Facts, ModelConfig, ModelFiles};
 use alcazar_text::{ChatTemplate, TemplateError, Tokenizer, TokenizerError};
 
-use crate::device::Device;
+use crate::{
+    adapters::{self, AdaptersError},
+    device::Device,
+};
 
 /// Tokens per block of the cache: small enough to waste little, large enough to be read in one stretch.
 const BLOCK_TOKENS: usize = 16;
@@ -55,6 +58,8 @@ pub(crate) enum LoadError {
     #[error("{source}")]
     Files { source: alcazar_formats::Error },
     #[error("{source}")]
+    Adapters { source: AdaptersError },
+    #[error("{source}")]
     Tokenizer { source: TokenizerError },
     #[error("{source}")]
     Template { source: TemplateError },
@@ -73,11 +78,8 @@ impl LoadError {
     /// CamelCase; the operator knows these words.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
-            Self::Files { source } => match source.class() {
-                Class::Invalid => "InvalidModel",
-                Class::Unsupported => "UnsupportedModel",
-                Class::Unreadable => "VolumeFailed",
-            },
+            Self::Files { source } => reason_of(source.class()),
+            Self::Adapters { source } => reason_of(source.class()),
             Self::Tokenizer { .. } | Self::Template { .. } | Self::Model { .. } => "InvalidModel",
             Self::Device { .. } => "DeviceUnavailable",
             Self::Cache { .. } => "OutOfMemory",
@@ -85,15 +87,23 @@ impl LoadError {
     }
 }
 
-/// Opens a model file or directory.
-pub(crate) fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, LoadError> {
+fn reason_of(class: Class) -> &'static str {
+    match class {
+        Class::Invalid => "InvalidModel",
+        Class::Unsupported => "UnsupportedModel",
+        Class::Unreadable => "VolumeFailed",
+    }
+}
+
+/// Opens a model file or directory, with its adapters.
+pub(crate) fn load(path: &Path, options: &LoadOptions, adapters: &[Adapter]) -> Result<Loaded, LoadError> {
     let files = alcazar_formats::open(path).map_err(|source| LoadError::Files { source })?;
     let device = Device::open(options.n_threads).map_err(|source| LoadError::Device { source })?;
     let device_name = device.name();
     // The tokenizer is built while the weights are read: both take a good part of the whole.
     let (tokenizer, model) = std::thread::scope(|scope| {
         let tokenizer = scope.spawn(|| Tokenizer::open(&files));
-        let model = open_weights(device, &files, options);
+        let model = open_weights(device, &files, options, adapters);
         (tokenizer.join(), model)
     });
     let tokenizer = tokenizer.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -113,10 +123,16 @@ enum Weights {
     Encoder(Box<dyn Encoder>),
 }
 
-fn open_weights(device: Device, files: &ModelFiles, options: &LoadOptions) -> Result<Weights, LoadError> {
+fn open_weights(
+    device: Device,
+    files: &ModelFiles,
+    options: &LoadOptions,
+    adapters: &[Adapter],
+) -> Result<Weights, LoadError> {
     let failed = |source| LoadError::Model { source };
     let config = match files.config() {
         ModelConfig::Encoder(config) => {
+            adapters::refuse_for_encoder(adapters).map_err(|source| LoadError::Adapters { source })?;
             return device.load_encoder(config, files).map(Weights::Encoder).map_err(failed);
         }
         ModelConfig::Decoder(config) => config,
@@ -124,9 +140,10 @@ fn open_weights(device: Device, files: &ModelFiles, options: &LoadOptions) -> Re
     let (shape, context_length) = plan_cache(files.facts(), device.cache_bytes_per_token(config), options)?;
     // On CPUs products gained nothing from more rows (1, 4 and 8 requests at once), so guesses would spare nothing.
     let speculation = if matches!(device, Device::Cpu(_)) { Speculation::OFF } else { Speculation::default() };
+    let sources: Vec<_> = adapters.iter().map(|adapter| adapter as &dyn AdapterSource).collect();
     // What depends on the length follows the context that is served.
     let config = DecoderConfig { context_length, ..config.as_ref().clone() };
-    let model = device.load(&config, files, shape).map_err(failed)?;
+    let model = device.load(&config, files, shape, &sources).map_err(failed)?;
     let config = EngineConfig {
         max_sequences: options.max_sequences,
         max_queued: options.max_queued,

@@ -12,12 +12,13 @@ use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
+    adapters::{self, Opened},
     cli::{Cli, Command, Serve},
     device,
     jobs::{self, InspectError, Outcome},
     language::ModelLanguage,
     limits::{self, Limits},
-    load::{self, LoadOptions, LoadedModel},
+    load::{self, LoadError, LoadOptions, LoadedModel},
     serve::{self, Bundle, EncoderBundle, Model, ServeError},
 };
 
@@ -82,7 +83,12 @@ fn run_serve(runtime: &Runtime, args: Serve, started: Instant, limits: Limits, t
         max_queued: args.max_sequences.get().saturating_add(args.max_queued),
         cache_bytes: None,
     };
-    let open = Box::new(move |path: PathBuf| open_model(&path, options, limits.memory_bytes));
+    let (name, given, is_verified) = (serve::name_of(&args), args.adapter.clone(), args.digest.is_some());
+    let open = Box::new(move |path: PathBuf| {
+        let adapters = adapters::open(&path, &name, &given, is_verified);
+        let adapters = adapters.map_err(|source| failed_load(&LoadError::Adapters { source }))?;
+        open_model(&path, adapters, options, limits.memory_bytes)
+    });
     match runtime.block_on(serve::run(args, started, open)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -95,12 +101,22 @@ fn run_serve(runtime: &Runtime, args: Serve, started: Instant, limits: Limits, t
     }
 }
 
-fn open_model(path: &Path, options: LoadOptions, memory_limit: Option<u64>) -> Result<Model, ServeError> {
+fn failed_load(error: &LoadError) -> ServeError {
+    ServeError::Load { reason: error.reason(), message: error.to_string() }
+}
+
+fn open_model(
+    path: &Path,
+    adapters: Opened,
+    options: LoadOptions,
+    memory_limit: Option<u64>,
+) -> Result<Model, ServeError> {
     // What cannot be read counts nothing and fails at the load, with a better word.
     let weights = alcazar_formats::inspect(path).map_or(0, |facts| device::weight_memory(&facts));
+    let of_adapters = adapters.adapters.iter().map(|adapter| device::adapter_memory(adapter));
+    let weights = of_adapters.fold(weights, u64::saturating_add);
     let options = LoadOptions { cache_bytes: memory_limit.map(|limit| cache_bytes(limit, weights)), ..options };
-    let loaded = load::load(path, &options)
-        .map_err(|error| ServeError::Load { reason: error.reason(), message: error.to_string() })?;
+    let loaded = load::load(path, &options, &adapters.adapters).map_err(|error| failed_load(&error))?;
     let (facts, device) = (loaded.facts, loaded.device);
     Ok(match loaded.model {
         LoadedModel::Decoder { engine, template } => Model::Decoder(Box::new(Bundle {
@@ -109,6 +125,7 @@ fn open_model(path: &Path, options: LoadOptions, memory_limit: Option<u64>) -> R
             engine: *engine,
             device,
             layers: facts.layers,
+            adapters: adapters.served,
         })),
         LoadedModel::Encoder(encoder) => {
             Model::Encoder(EncoderBundle { tokenizer: loaded.tokenizer, encoder, device, layers: facts.layers })

@@ -4,9 +4,9 @@ use std::num::NonZeroUsize;
 
 use alcazar_backend_candle::CandleBackend;
 use alcazar_backend_cpu::{CachePrecision, CpuBackend};
-use alcazar_core::{CacheShape, DecoderConfig, Encoder, EncoderConfig, Model, WeightSource};
+use alcazar_core::{AdapterSource, CacheShape, DecoderConfig, Encoder, EncoderConfig, Model, WeightSource};
 
-use crate::{LoadError, load, load_encoder};
+use crate::{LoadError, load_encoder, load_with_adapters};
 
 /// A backend, and for the CPU's what it keeps keys and values as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +26,19 @@ impl On {
         source: &dyn WeightSource,
         cache: CacheShape,
     ) -> Result<Box<dyn Model>, LoadError> {
+        self.load_with_adapters(config, source, cache, &[])
+    }
+
+    pub(crate) fn load_with_adapters(
+        self,
+        config: &DecoderConfig,
+        source: &dyn WeightSource,
+        cache: CacheShape,
+        adapters: &[&dyn AdapterSource],
+    ) -> Result<Box<dyn Model>, LoadError> {
         match self {
-            Self::Candle => load(CandleBackend::cpu(), config, source, cache),
-            Self::Cpu(precision) => load(cpu(precision), config, source, cache),
+            Self::Candle => load_with_adapters(CandleBackend::cpu(), config, source, cache, adapters),
+            Self::Cpu(precision) => load_with_adapters(cpu(precision), config, source, cache, adapters),
         }
     }
 
