@@ -1,9 +1,9 @@
 //! SmolLM2-135M-Instruct on given texts, position by position, against llama.cpp and exact arithmetic on the same weights
 //! (tests/reference/forced.py). `make test-model` fetches the file and runs it.
 
-use std::path::Path;
+use std::{num::NonZeroUsize, path::Path};
 
-use alcazar_backend_candle::CandleBackend;
+use alcazar_backend_cpu::{CachePrecision, CpuBackend};
 use alcazar_core::{Batch, BlockId, CacheShape, Logits, Model, SeqId, Sequence, TokenId};
 use serde::Deserialize;
 
@@ -50,13 +50,15 @@ fn model() -> Box<dyn Model> {
         .expect("ALCAZAR_SMOLLM2 should name the model file: `make test-model` fetches it and says so");
     let files = alcazar_formats::open(Path::new(&path)).expect("the model should open");
     let config = files.config().decoder().expect("it is a decoder");
-    alcazar_models::load(CandleBackend::cpu(), config, &files, CACHE).expect("the model should load")
+    let n_threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let backend = CpuBackend::new(n_threads, CachePrecision::F16);
+    alcazar_models::load(backend, config, &files, CACHE).expect("the model should load")
 }
 
 /// `start`: position of the first of `inputs`; `nexts`: what follows each.
 fn pass(model: &mut dyn Model, start: usize, inputs: &[u32], nexts: &[u32]) -> Choices {
-    let sequence =
-        Sequence { id: SeqId(0), first_row: 0, n_tokens: inputs.len(), start, blocks: (0..32).map(BlockId).collect() };
+    let blocks = (0..32).map(BlockId).collect();
+    let sequence = Sequence { id: SeqId(0), first_row: 0, n_tokens: inputs.len(), start, blocks, adapter: None };
     let tokens = inputs.iter().copied().map(TokenId).collect();
     let batch = Batch { tokens, sequences: vec![sequence], logit_rows: (0..inputs.len()).collect() };
     let logits = model.forward(&batch).expect("the pass should work");

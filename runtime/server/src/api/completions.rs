@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     answer::{Text, Told},
-    app::App,
+    app::{App, Named},
     language::{Input, Language},
 };
 
@@ -32,10 +32,10 @@ pub(super) async fn handle(State(app): State<Arc<App>>, request: Request) -> Res
     let (head, body) = request.into_parts();
     let (object, body_bytes) = body::read(&app.bodies, &head.headers, body).await?;
     let mut fields = Fields::new(object);
-    check_model(&mut fields, &app)?;
-    let job = parse(&mut fields, body_bytes)?;
+    let Named { name, adapter } = check_model(&mut fields, &app)?;
+    let job = Job { adapter, ..parse(&mut fields, body_bytes)? };
     let shape = TextShape {
-        header: Header::new("cmpl", &app),
+        header: Header::new("cmpl", name),
         language: Arc::clone(&served.language),
         offsets: vec![0; job.inputs.len() * job.knobs.n],
         with_usage: job.knobs.with_usage,

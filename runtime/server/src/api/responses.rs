@@ -20,7 +20,7 @@ use super::{
     tools::Tools,
 };
 use crate::{
-    app::App,
+    app::{App, Named},
     language::{Conversation, Input},
 };
 
@@ -46,13 +46,13 @@ pub(super) async fn handle(State(app): State<Arc<App>>, request: Request) -> Res
     let (object, body_bytes) = body::read(&app.bodies, &head.headers, body).await?;
     let told = told(&object);
     let mut fields = Fields::new(object);
-    check_model(&mut fields, &app)?;
-    let job = parse(&mut fields, body_bytes)?;
+    let Named { name, adapter } = check_model(&mut fields, &app)?;
+    let job = Job { adapter, ..parse(&mut fields, body_bytes)? };
     let is_stream = job.knobs.is_stream;
     let language = job.knobs.logprobs.map(|_| Arc::clone(&served.language));
     let started = start(served, job).await?;
     let parser = Parser::new(served.language.format(), &started.expected);
-    let shape = ResponseShape::new(Header::new("resp", &app), told, parser, language);
+    let shape = ResponseShape::new(Header::new("resp", name), told, parser, language);
     sse::respond(shape, started.answers, is_stream).await
 }
 

@@ -34,6 +34,10 @@ pub(in crate::api) struct ModelAnswer {
     /// Seconds since 1970.
     pub created: u64,
     pub owned_by: String,
+    /// Where an adapter lies; of the model, its name.
+    pub root: String,
+    /// The model whose adapter it is; null: it is the model.
+    pub parent: Option<String>,
     /// Tokens of prompt and answer; null while the model loads.
     pub max_model_len: Option<u64>,
 }
