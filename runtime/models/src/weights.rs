@@ -102,6 +102,18 @@ impl<B: Backend> Linear<B> {
         backend.linear(x, &self.weight, self.bias.as_ref())
     }
 
+    /// Several at once.
+    ///
+    /// # Shapes
+    /// - x: `[rows, in]`; output: `[rows, out]` for each
+    pub(crate) fn apply_each<const N: usize>(
+        linears: [&Self; N],
+        backend: &B,
+        x: &B::Tensor,
+    ) -> Result<[B::Tensor; N], BackendError> {
+        backend.linear_each(x, linears.map(|linear| (&linear.weight, linear.bias.as_ref())))
+    }
+
     pub(crate) const fn n_out(&self) -> usize {
         self.n_out
     }

@@ -79,17 +79,17 @@ impl<B: Backend> Attention<B> {
         batch: &Batch,
         cache: &mut B::Cache,
     ) -> Result<B::Tensor, BackendError> {
-        let [q, k, v] = &self.projections;
+        let [q, k, v] = Linear::apply_each(self.projections.each_ref(), backend, x)?;
         let angles = match self.rotation {
             Rotation::Global => angles[0].as_ref(),
             Rotation::Local => angles[1].as_ref(),
             Rotation::None => None,
         };
-        let placed = |projection: &Linear<B>, norm: Option<&Norm<B>>| {
-            let mut x = projection.apply(backend, x)?;
-            if let Some(norm) = norm {
-                x = norm.apply(backend, &x)?;
-            }
+        let placed = |x: B::Tensor, norm: Option<&Norm<B>>| {
+            let x = match norm {
+                Some(norm) => norm.apply(backend, &x)?,
+                None => x,
+            };
             match (angles, self.style) {
                 (Some(angles), Some(style)) => backend.rope(x, angles, self.spec.head_dim, style),
                 _ => Ok(x),
@@ -99,7 +99,7 @@ impl<B: Backend> Attention<B> {
             Some([q, k]) => [Some(q), Some(k)],
             None => [None, None],
         };
-        let (q, k, v) = (placed(q, q_norm)?, placed(k, k_norm)?, v.apply(backend, x)?);
+        let (q, k) = (placed(q, q_norm)?, placed(k, k_norm)?);
         let spec = AttentionSpec { slopes: &self.slopes, sinks: &self.sinks, ..self.spec };
         backend.attention([&q, &k, &v], cache, &spec, batch)
     }

@@ -60,7 +60,7 @@ impl<B: Backend> FeedForward<B> {
 
 impl<B: Backend> Gated<B> {
     pub(super) fn apply(&self, backend: &B, x: &B::Tensor) -> Result<B::Tensor, BackendError> {
-        let gate = self.gate.apply(backend, x)?;
-        self.down.apply(backend, &backend.gate(gate, &self.up.apply(backend, x)?, self.gating)?)
+        let [gate, up] = Linear::apply_each([&self.gate, &self.up], backend, x)?;
+        self.down.apply(backend, &backend.gate(gate, &up, self.gating)?)
     }
 }
