@@ -1,3 +1,4 @@
 //! The models' operations on CPUs: own weights, kernels and threads.
 
+pub mod matrix;
 mod pool;
