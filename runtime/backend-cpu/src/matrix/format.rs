@@ -71,9 +71,7 @@ fn ungroup<const E: usize, const F: usize, const T: usize, const O: usize>(
 ) -> Stored {
     let mut row = Stored::EMPTY;
     for (group, out) in groups.iter().zip(row.quanta.as_chunks_mut::<GROUP>().0) {
-        for (at, out) in out.iter_mut().enumerate() {
-            *out = group.get(lane, at);
-        }
+        *out = group.row(lane);
     }
     row
 }

@@ -41,45 +41,49 @@ impl<const EIGHT: usize, const FOUR: usize, const TWO: usize, const ONE: usize> 
     pub(super) fn pack(rows: &[Row; LANES]) -> Self {
         let mut packed = Self::EMPTY;
         for (lane, row) in rows.iter().enumerate() {
-            for (at, quantum) in row.iter().enumerate() {
-                packed.put(at / 4, lane * 4 + at % 4, *quantum);
+            for (quad, bytes) in row.as_chunks::<4>().0.iter().enumerate() {
+                packed.put(quad, lane, u32::from_le_bytes(*bytes));
             }
         }
         packed
     }
 
-    fn put(&mut self, quad: usize, byte: usize, quantum: u8) {
+    /// Four elements at once, a byte each: their bits are moved together, and none leaves its byte.
+    fn put(&mut self, quad: usize, lane: usize, quanta: u32) {
         if EIGHT > 0 {
-            self.eight[quad][byte] = quantum;
+            add(&mut self.eight[quad], lane, quanta);
         }
         if FOUR > 0 {
-            self.four[quad % 4][byte] |= (quantum & 15) << (quad / 4 * 4);
+            add(&mut self.four[quad % 4], lane, (quanta & 0x0f0f_0f0f) << (quad / 4 * 4));
         }
         if TWO > 0 {
-            self.two[quad / 4][byte] |= ((quantum >> Self::TWO_AT) & 3) << (quad % 4 * 2);
+            add(&mut self.two[quad / 4], lane, ((quanta >> Self::TWO_AT) & 0x0303_0303) << (quad % 4 * 2));
         }
         if ONE > 0 {
-            self.one[0][byte] |= ((quantum >> Self::ONE_AT) & 1) << quad;
+            add(&mut self.one[0], lane, ((quanta >> Self::ONE_AT) & 0x0101_0101) << quad);
         }
     }
 
-    /// Element `at` of row `lane`.
-    pub(super) fn get(&self, lane: usize, at: usize) -> u8 {
-        let (quad, byte) = (at / 4, lane * 4 + at % 4);
-        let mut quantum = 0;
-        if EIGHT > 0 {
-            quantum |= self.eight[quad][byte];
+    /// The numbers of row `lane`.
+    pub(super) fn row(&self, lane: usize) -> Row {
+        let mut row = [0; GROUP];
+        for (quad, out) in row.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            let mut quanta = 0;
+            if EIGHT > 0 {
+                quanta |= word(&self.eight[quad], lane);
+            }
+            if FOUR > 0 {
+                quanta |= (word(&self.four[quad % 4], lane) >> (quad / 4 * 4)) & 0x0f0f_0f0f;
+            }
+            if TWO > 0 {
+                quanta |= ((word(&self.two[quad / 4], lane) >> (quad % 4 * 2)) & 0x0303_0303) << Self::TWO_AT;
+            }
+            if ONE > 0 {
+                quanta |= ((word(&self.one[0], lane) >> quad) & 0x0101_0101) << Self::ONE_AT;
+            }
+            *out = quanta.to_le_bytes();
         }
-        if FOUR > 0 {
-            quantum |= (self.four[quad % 4][byte] >> (quad / 4 * 4)) & 15;
-        }
-        if TWO > 0 {
-            quantum |= ((self.two[quad / 4][byte] >> (quad % 4 * 2)) & 3) << Self::TWO_AT;
-        }
-        if ONE > 0 {
-            quantum |= ((self.one[0][byte] >> quad) & 1) << Self::ONE_AT;
-        }
-        quantum
+        row
     }
 
     #[inline(always)]
@@ -113,6 +117,15 @@ impl<const EIGHT: usize, const FOUR: usize, const TWO: usize, const ONE: usize> 
         }
         out
     }
+}
+
+fn word(vector: &[u8; 32], lane: usize) -> u32 {
+    u32::from_le_bytes(vector.as_chunks::<4>().0[lane])
+}
+
+fn add(vector: &mut [u8; 32], lane: usize, bits: u32) {
+    let bytes = &mut vector.as_chunks_mut::<4>().0[lane];
+    *bytes = (u32::from_le_bytes(*bytes) | bits).to_le_bytes();
 }
 
 /// The four numbers of two bits in each byte, moved to bit `at`: 0 or 4.

@@ -12,7 +12,7 @@ use super::{
     activations::{Activations, Quantised},
     columns::Columns,
     format::{Format, Group},
-    simd::{Isa, Kernel, LANES, Simd},
+    simd::{Isa, Kernel, LANES, Simd, prefetch},
     stored::Stored,
     tiles::{Input, Tiles},
 };
@@ -110,12 +110,11 @@ impl<F: Format> Product<'_, F> {
     #[inline(always)]
     fn tile<S: Simd>(&self, simd: S, nth: usize, blocks: &[F::Block], rows: Range<usize>) {
         let mut sums = [[0.0; LANES]; PANEL];
-        match rows.len() {
-            1 => self.few::<S, 1>(simd, blocks, rows.start, &mut sums),
-            2 => self.few::<S, 2>(simd, blocks, rows.start, &mut sums),
-            3 => self.few::<S, 3>(simd, blocks, rows.start, &mut sums),
-            4 => self.few::<S, 4>(simd, blocks, rows.start, &mut sums),
-            _ => self.many(simd, blocks, rows.clone(), &mut sums),
+        // Bytes need no unpacking.
+        if rows.len() <= ROWS || F::BITS == 8 {
+            self.few_by_few(simd, blocks, rows.clone(), &mut sums);
+        } else {
+            self.many(simd, blocks, rows.clone(), &mut sums);
         }
         for (row, sums) in rows.zip(&sums) {
             // SAFETY: each tile is one thread's alone, and a tile's columns are no other's.
@@ -126,6 +125,21 @@ impl<F: Format> Product<'_, F> {
         }
     }
 
+    #[inline(always)]
+    fn few_by_few<S: Simd>(&self, simd: S, blocks: &[F::Block], rows: Range<usize>, sums: &mut [[f32; LANES]; PANEL]) {
+        let mut row = 0;
+        while row < rows.len() {
+            let first = rows.start + row;
+            let sums = &mut sums[row..];
+            row += match rows.len() - row {
+                1 => self.few::<S, 1>(simd, blocks, first, sums),
+                2 => self.few::<S, 2>(simd, blocks, first, sums),
+                3 => self.few::<S, 3>(simd, blocks, first, sums),
+                _ => self.few::<S, ROWS>(simd, blocks, first, sums),
+            };
+        }
+    }
+
     /// Few rows: what is unpacked is used at once.
     #[inline(always)]
     fn few<S: Simd, const R: usize>(
@@ -133,8 +147,8 @@ impl<F: Format> Product<'_, F> {
         simd: S,
         blocks: &[F::Block],
         first: usize,
-        out: &mut [[f32; LANES]; PANEL],
-    ) {
+        out: &mut [[f32; LANES]],
+    ) -> usize {
         let mut x = [self.x.row(first); R];
         for (nth, x) in x.iter_mut().enumerate() {
             *x = self.x.row(first + nth);
@@ -143,6 +157,8 @@ impl<F: Format> Product<'_, F> {
         for (nth, block) in blocks.iter().enumerate() {
             let shared = F::shared(block);
             for at in 0..F::GROUPS {
+                let n_bytes = size_of::<F::Block>() / F::GROUPS;
+                prefetch(simd, std::ptr::from_ref(block).cast::<u8>().wrapping_add(at * n_bytes), n_bytes);
                 let group = F::group(simd, block, &shared, at);
                 for row in 0..R {
                     sums[row] = add_product::<S, F>(simd, &group, &x[row][nth * F::GROUPS + at], sums[row]);
@@ -152,6 +168,7 @@ impl<F: Format> Product<'_, F> {
         for row in 0..R {
             simd.store(sums[row], &mut out[row]);
         }
+        R
     }
 
     /// Many rows: some groups are unpacked, then used for all rows.

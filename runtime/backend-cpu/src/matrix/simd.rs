@@ -16,6 +16,10 @@ use portable::Portable;
 /// Elements of a group: what has one scale of activations, and the vectors of four elements that these make.
 pub(super) const GROUP: usize = 32;
 pub(super) const QUADS: usize = GROUP / 4;
+/// Bytes between what is multiplied and what is asked for.
+const PREFETCHED: usize = 2048;
+/// Bytes of a line of the cache.
+const LINE: usize = 64;
 /// Lanes of 32 bits.
 pub(super) const LANES: usize = 8;
 
@@ -28,6 +32,8 @@ pub(super) trait Simd: Copy {
     /// 8 numbers.
     type Floats: Copy;
 
+    /// Asks for the line of the cache at `at`, which nobody needs to have.
+    fn prefetch(self, at: *const u8);
     fn bytes(self, from: &[u8; 32]) -> Self::Bytes;
     /// Bits `FROM..` of each byte, as many as `mask` has, where they are.
     fn and(self, a: Self::Bytes, mask: u8) -> Self::Bytes;
@@ -91,6 +97,14 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(avx2) => avx2.run(kernel),
         }
+    }
+}
+
+/// Asks for what lies some way behind the `n_bytes` from `at` on: the CPU does not by itself read on beyond a page.
+#[inline(always)]
+pub(super) fn prefetch<S: Simd>(simd: S, at: *const u8, n_bytes: usize) {
+    for line in 0..n_bytes.div_ceil(LINE) {
+        simd.prefetch(at.wrapping_add(PREFETCHED + line * LINE));
     }
 }
 

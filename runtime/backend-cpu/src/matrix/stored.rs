@@ -78,11 +78,11 @@ impl Stored {
         usize::from(self.quanta[at] & 15)
     }
 
-    /// Bytes whose low halves are the 16 numbers from `at` on, and whose high halves the next 16; or 32 and 32.
+    /// Bytes whose low halves are numbers from `at` on, and whose high halves are the next ones.
     fn put_nibbles(&mut self, at: usize, bytes: &[u8]) {
-        for (nth, byte) in bytes.iter().enumerate() {
-            self.quanta[at + nth] = byte & 15;
-            self.quanta[at + bytes.len() + nth] = byte >> 4;
+        let (low, high) = self.quanta[at..at + 2 * bytes.len()].split_at_mut(bytes.len());
+        for ((low, high), byte) in low.iter_mut().zip(high).zip(bytes) {
+            (*low, *high) = (byte & 15, byte >> 4);
         }
     }
 
@@ -116,9 +116,19 @@ impl Stored {
 
     /// 64 bytes of four numbers of two bits each: each 32 bytes have 128 numbers, the lowest bits the first 32 of them.
     fn put_twos(&mut self, bytes: &[u8; 64], at_bit: u32) {
-        for at in 0..SUPER {
-            let two = bytes[at / 128 * 32 + at % 32] >> (at % 128 / 32 * 2) & 3;
-            self.quanta[at] |= two << at_bit;
+        for (nth, out) in self.quanta.chunks_mut(32).enumerate() {
+            for (out, byte) in out.iter_mut().zip(&bytes[nth / 4 * 32..]) {
+                *out |= (byte >> (nth % 4 * 2) & 3) << at_bit;
+            }
+        }
+    }
+
+    /// 32 bytes of eight bits each: the lowest ones belong to the first 32 numbers.
+    fn put_ones(&mut self, bytes: &[u8; 32], at_bit: u32) {
+        for (nth, out) in self.quanta.chunks_mut(32).enumerate() {
+            for (out, byte) in out.iter_mut().zip(bytes) {
+                *out |= (byte >> nth & 1) << at_bit;
+            }
         }
     }
 
@@ -133,9 +143,7 @@ impl Stored {
     fn read_q3_k(&mut self, fields: &mut Fields<'_>) {
         let third = fields.take::<32>();
         self.put_twos(&fields.take(), 0);
-        for at in 0..SUPER {
-            self.quanta[at] |= (third[at % 32] >> (at / 32) & 1) << 2;
-        }
+        self.put_ones(&third, 2);
         let packed = fields.take::<12>();
         for nth in 0..16 {
             let low = packed[nth % 8] >> (nth / 8 * 4) & 15;
@@ -157,16 +165,13 @@ impl Stored {
         for (nth, bytes) in fields.take::<128>().as_chunks::<32>().0.iter().enumerate() {
             self.put_nibbles(nth * 64, bytes);
         }
-        for at in 0..SUPER {
-            self.quanta[at] |= (fifth[at % 32] >> (at / 32) & 1) << 4;
-        }
+        self.put_ones(&fifth, 4);
     }
 
     fn read_q6_k(&mut self, fields: &mut Fields<'_>) {
         let low = fields.take::<128>();
-        for at in 0..SUPER {
-            // 64 bytes have 128 numbers: the low halves the first 64.
-            self.quanta[at] = low[at / 128 * 64 + at % 64] >> (at % 128 / 64 * 4) & 15;
+        for (nth, bytes) in low.as_chunks::<64>().0.iter().enumerate() {
+            self.put_nibbles(nth * 128, bytes);
         }
         self.put_twos(&fields.take(), 4);
         self.small_scales = fields.take();

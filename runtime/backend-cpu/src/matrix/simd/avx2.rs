@@ -3,13 +3,13 @@
 use std::arch::{
     is_x86_feature_detected,
     x86_64::{
-        __m256, __m256i, _mm_loadu_si64, _mm_loadu_si128, _mm256_add_epi16, _mm256_add_epi32, _mm256_and_si256,
-        _mm256_blendv_epi8, _mm256_broadcastsi128_si256, _mm256_castsi256_ps, _mm256_cmpgt_epi32, _mm256_cvtepi8_epi32,
-        _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_cvtepu16_epi32, _mm256_cvtph_ps, _mm256_fmadd_ps,
-        _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_or_si256,
-        _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_si256,
-        _mm256_shuffle_epi8, _mm256_slli_epi16, _mm256_slli_epi32, _mm256_sllv_epi32, _mm256_srli_epi16,
-        _mm256_storeu_ps, _mm256_sub_epi32,
+        __m256, __m256i, _MM_HINT_T0, _mm_loadu_si64, _mm_loadu_si128, _mm_prefetch, _mm256_add_epi16,
+        _mm256_add_epi32, _mm256_and_si256, _mm256_blendv_epi8, _mm256_broadcastsi128_si256, _mm256_castsi256_ps,
+        _mm256_cmpgt_epi32, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_cvtepu16_epi32,
+        _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16,
+        _mm256_mul_ps, _mm256_or_si256, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps,
+        _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi16, _mm256_slli_epi32, _mm256_sllv_epi32,
+        _mm256_srli_epi16, _mm256_storeu_ps, _mm256_sub_epi32,
     },
 };
 
@@ -52,6 +52,11 @@ impl Simd for Avx2 {
     type Bytes = __m256i;
     type Ints = __m256i;
     type Floats = __m256;
+
+    #[inline(always)]
+    fn prefetch(self, at: *const u8) {
+        avx2!(_mm_prefetch::<_MM_HINT_T0>(at.cast()));
+    }
 
     #[inline(always)]
     fn bytes(self, from: &[u8; 32]) -> __m256i {

@@ -13,6 +13,9 @@ impl Simd for Portable {
     type Floats = [f32; LANES];
 
     #[inline(always)]
+    fn prefetch(self, _at: *const u8) {}
+
+    #[inline(always)]
     fn bytes(self, from: &[u8; 32]) -> [u8; 32] {
         *from
     }
