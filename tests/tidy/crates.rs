@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::tree::{none, root};
 
 /// What each crate may use of ours. `core` is whom everybody below the server may know; nobody knows the server.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("alcazar-crds", &[]),
     ("alcazar-contract", &[]),
     ("alcazar-operator", &["alcazar-crds", "alcazar-contract"]),
@@ -16,6 +16,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("alcazar-text", &["alcazar-core", "alcazar-formats"]),
     ("alcazar-models", &["alcazar-core", "alcazar-formats"]),
     ("alcazar-backend-candle", &["alcazar-core", "alcazar-formats"]),
+    ("alcazar-backend-cpu", &["alcazar-core", "alcazar-formats"]),
     // Sans-IO, and it names no backend.
     ("alcazar-engine", &["alcazar-core", "alcazar-formats", "alcazar-text", "alcazar-models"]),
     ("alcazar-store", &["alcazar-contract", "alcazar-core", "alcazar-formats"]),
@@ -28,6 +29,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
             "alcazar-text",
             "alcazar-models",
             "alcazar-backend-candle",
+            "alcazar-backend-cpu",
             "alcazar-engine",
             "alcazar-store",
         ],

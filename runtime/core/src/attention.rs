@@ -1,5 +1,7 @@
 //! What attention is asked to do: causally over a paged cache (decoders), or both ways within packed sequences (encoders).
 
+use crate::BackendError;
+
 /// A decoder's attention layer. Scores are `scale · q·k`, capped, then shifted by the slopes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AttentionSpec<'a> {
@@ -81,6 +83,39 @@ impl AttentionSpec<'_> {
     }
 }
 
+impl<T> PackedAttention<'_, T> {
+    /// Checks the shapes once per layer, so that kernels may index without a second thought; `dims` answers a tensor's
+    /// rows and width.
+    pub fn check(&self, qkv: [&T; 3], dims: impl Fn(&T) -> [usize; 2]) -> Result<(), BackendError> {
+        let wrong =
+            |found: String, expected: String| Err(BackendError::Shape { op: "packed_attention", found, expected });
+        let width = self.n_heads * self.head_dim;
+        let n_rows: usize = self.lengths.iter().sum();
+        if self.lengths.contains(&0) || n_rows * width == 0 {
+            return wrong(format!("sequences of {:?} rows of {width}", self.lengths), "at least one each".to_owned());
+        }
+        if let Some(found) = qkv.map(&dims).into_iter().find(|found| *found != [n_rows, width]) {
+            return wrong(format!("{found:?}"), format!("{n_rows} rows of {width}"));
+        }
+        if let Some(bias) = self.bias {
+            let expected = self.n_heads * (2 * bias.reach + 1);
+            if bias.values.len() != expected {
+                return wrong(format!("{} biases", bias.values.len()), expected.to_string());
+            }
+        }
+        let Some(relative) = &self.relative else { return Ok(()) };
+        if relative.buckets.len() != 2 * relative.reach + 1 {
+            return wrong(format!("{} buckets", relative.buckets.len()), (2 * relative.reach + 1).to_string());
+        }
+        let n_buckets = relative.buckets.iter().max().map_or(0, |last| *last as usize + 1);
+        let mut tables = [relative.keys, relative.queries].into_iter().flatten().map(dims);
+        match tables.find(|[rows, found]| *rows < n_buckets || *found != width) {
+            Some(found) => wrong(format!("{found:?}"), format!("at least {n_buckets} rows of {width}")),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Where the distance `query − key` lies in a table that reaches `reach` to either side.
 pub const fn distance_index(query: usize, key: usize, reach: usize) -> usize {
     if query >= key {
@@ -100,6 +135,35 @@ mod tests {
     fn distances_beyond_the_table_take_its_ends() {
         let found: Vec<_> = [(0, 0), (3, 1), (9, 1), (1, 3), (1, 9)].map(|(q, k)| distance_index(q, k, 4)).into();
         assert_eq!(found, [4, 6, 8, 2, 0]);
+    }
+
+    /// Tensors are their rows and widths.
+    #[test]
+    fn packed_shapes_that_do_not_fit_are_refused() {
+        let plain = PackedAttention {
+            lengths: &[40, 2],
+            n_heads: 3,
+            head_dim: 20,
+            scale: 1.0,
+            window: None,
+            bias: None,
+            relative: None,
+        };
+        let keys = [4, 60];
+        let relative = |buckets| Some(Disentangled { buckets, reach: 1, keys: Some(&keys), queries: None });
+        let check = |spec: &PackedAttention<'_, [usize; 2]>| spec.check([&[42, 60]; 3], |dims| *dims);
+        check(&plain).unwrap();
+        check(&PackedAttention { relative: relative(&[0, 1, 3]), ..plain }).unwrap();
+        for spec in [
+            PackedAttention { lengths: &[42, 1], ..plain },
+            PackedAttention { lengths: &[42, 0], ..plain },
+            PackedAttention { lengths: &[], ..plain },
+            PackedAttention { bias: Some(DistanceBias { values: &[0.0; 4], reach: 1 }), ..plain },
+            PackedAttention { relative: relative(&[0, 1]), ..plain },
+            PackedAttention { relative: relative(&[0, 1, 4]), ..plain },
+        ] {
+            assert!(check(&spec).is_err(), "{spec:?}");
+        }
     }
 
     #[test]

@@ -53,6 +53,28 @@ pub struct CacheSpec {
     pub shape: CacheShape,
 }
 
+/// Sines and cosines of a batch's positions in host memory: `[rows, pairs]` each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostAngles {
+    /// Cosines, times the magnitude.
+    pub cos: Vec<f32>,
+    /// Sines, times the magnitude.
+    pub sin: Vec<f32>,
+    /// Pairs of a row.
+    pub n_pairs: usize,
+}
+
+impl HostAngles {
+    /// Of `position · frequency`.
+    pub fn new(positions: &[u32], frequencies: &[f32], magnitude: f32) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "the reference computes angles in f32 too")]
+        let angle = |position: u32, frequency: f32| position as f32 * frequency;
+        let angles = positions.iter().flat_map(|position| frequencies.iter().map(move |f| angle(*position, *f)));
+        let (sin, cos) = angles.map(f32::sin_cos).map(|(sin, cos)| (sin * magnitude, cos * magnitude)).unzip();
+        Self { cos, sin, n_pairs: frequencies.len() }
+    }
+}
+
 /// A device's operations. Activations are f32, two-dimensional: one row per token of the batch.
 ///
 /// Every row's result depends on that row's sequence alone, so a sequence's tokens do not change with its batch mates.

@@ -1,6 +1,6 @@
 //! What one forward pass works on: a ragged, flat list of tokens.
 
-use crate::{BackendError, BlockId, SeqId, TokenId};
+use crate::{AdapterId, BackendError, BlockId, SeqId, TokenId};
 
 /// The tokens of one step: prompt chunks and single decoded tokens of all sequences, one after the other, never padded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Sequence {
     pub start: usize,
     /// Cache blocks in the order of positions; they have room for `start + n_tokens` tokens.
     pub blocks: Vec<BlockId>,
+    /// What its rows add to the model's own matrices; `None`: nothing.
+    pub adapter: Option<AdapterId>,
 }
 
 /// How the paged cache is cut.
@@ -94,6 +96,18 @@ impl Batch {
         }
         Ok(())
     }
+
+    /// Checks that each sequence's adapter is one of the model's.
+    pub fn check_adapters(&self, n_adapters: usize) -> Result<(), BackendError> {
+        let is_unknown = |sequence: &&Sequence| sequence.adapter.is_some_and(|adapter| adapter.index() >= n_adapters);
+        match self.sequences.iter().find(is_unknown) {
+            None => Ok(()),
+            Some(sequence) => {
+                let message = format!("{} names an adapter that is none of {n_adapters}", sequence.id);
+                Err(BackendError::Batch { message })
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -111,6 +125,7 @@ mod tests {
                 n_tokens,
                 start,
                 blocks: blocks.iter().copied().map(BlockId).collect(),
+                adapter: None,
             }],
             logit_rows: vec![2],
         }
@@ -121,6 +136,15 @@ mod tests {
         let batch = batch(0, 3, 1, &[3, 0]);
         batch.check(&CACHE, 2).unwrap();
         assert_eq!(batch.positions(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn an_adapter_that_is_not_there_is_refused() {
+        let mut batch = batch(0, 3, 1, &[3, 0]);
+        batch.check_adapters(0).unwrap();
+        batch.sequences[0].adapter = Some(AdapterId(1));
+        batch.check_adapters(2).unwrap();
+        assert!(batch.check_adapters(1).unwrap_err().to_string().contains("none of 1"));
     }
 
     #[test]

@@ -17,8 +17,19 @@ pub struct SeqId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlockId(pub u32);
 
+/// An adapter of a loaded model: its place among those that the model was loaded with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AdapterId(pub u32);
+
 impl TokenId {
     /// Position in the vocabulary.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl AdapterId {
+    /// Position in the list of adapters.
     pub const fn index(self) -> usize {
         self.0 as usize
     }

@@ -10,6 +10,11 @@ pub trait Model: Send {
     /// Blocks that the engine may hand out.
     fn cache_shape(&self) -> CacheShape;
 
+    /// Adapters that sequences may name.
+    fn n_adapters(&self) -> usize {
+        0
+    }
+
     /// One pass over the batch: stores its keys and values and answers the logits of the rows asked for.
     fn forward(&mut self, batch: &Batch) -> Result<Logits, BackendError>;
 }

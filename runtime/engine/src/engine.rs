@@ -1,6 +1,8 @@
 //! The state machine that the server drives.
 
-use alcazar_core::{BackendError, Batch, Model, SeqId};
+use std::collections::BTreeSet;
+
+use alcazar_core::{AdapterId, BackendError, Batch, Model, SeqId};
 
 use crate::{
     Effect, FinishReason, Load, Progress, Refused, Request, Speculation, Usage,
@@ -82,6 +84,10 @@ impl Engine {
     /// Puts a request into the queue.
     pub fn submit(&mut self, request: Request) -> Result<SeqId, Refused> {
         request.check(self.config.context_length, self.model.vocabulary())?;
+        let n_adapters = self.model.n_adapters();
+        if let Some(AdapterId(adapter)) = request.adapter.filter(|adapter| adapter.index() >= n_adapters) {
+            return Err(Refused::AdapterUnknown { adapter, n_adapters });
+        }
         let (waiting, limit) = (self.scheduler.waiting().len(), self.config.max_queued);
         if waiting >= limit {
             return Err(Refused::QueueFull { waiting, limit });
@@ -109,6 +115,12 @@ impl Engine {
     /// Nothing waits, nothing runs: the next step would do nothing.
     pub fn is_idle(&self) -> bool {
         self.scheduler.running().is_empty() && self.scheduler.waiting().is_empty()
+    }
+
+    /// Adapters of sequences that run, and of those that wait.
+    pub fn adapters(&self) -> [BTreeSet<AdapterId>; 2] {
+        let running = self.scheduler.running().iter().filter_map(|entry| entry.adapter);
+        [running.collect(), self.scheduler.waiting().iter().filter_map(|entry| entry.adapter).collect()]
     }
 
     /// How busy the engine is.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alcazar_core::{SeqId, TokenId};
+use alcazar_core::{AdapterId, SeqId, TokenId};
 
 use crate::{Request, Speculation, blocks::Chain, sampler::Sampler, speculation::Guesser};
 
@@ -10,6 +10,8 @@ use crate::{Request, Speculation, blocks::Chain, sampler::Sampler, speculation::
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) id: SeqId,
+    /// What it is computed with beside the model.
+    pub(crate) adapter: Option<AdapterId>,
     /// Takes turns with others in the queue.
     pub(crate) tenant: Arc<str>,
     /// Prompt and answer.
@@ -42,8 +44,10 @@ impl Entry {
         let sampler = Sampler::new(&mut request, seed);
         let speculation = if request.computes_all { Speculation::OFF } else { speculation };
         let n_prompt = request.prompt.len();
+        let root = root(request.adapter, request.cache_salt.as_deref().unwrap_or_default());
         Self {
             id,
+            adapter: request.adapter,
             tenant: request.tenant.as_deref().unwrap_or_default().into(),
             tokens: request.prompt,
             n_prompt,
@@ -54,7 +58,7 @@ impl Entry {
             n_reused: None,
             computes_all: request.computes_all || request.scores_prompt,
             n_cached: 0,
-            chain: Chain::new(request.cache_salt.as_deref().unwrap_or_default().into()),
+            chain: Chain::new(root),
             guesser: Guesser::new(speculation),
             is_back: false,
             is_started: false,
@@ -75,5 +79,14 @@ impl Entry {
     pub(crate) fn reusable(&self) -> &[TokenId] {
         let n = if self.computes_all { 0 } else { self.tokens.len().saturating_sub(1) };
         self.tokens.get(..n).unwrap_or_default()
+    }
+}
+
+/// What sequences share blocks under. The adapter comes first and ends before the salt begins, so that no salt, which
+/// clients choose, looks like another adapter.
+fn root(adapter: Option<AdapterId>, salt: &str) -> Arc<str> {
+    match adapter {
+        None => format!("/{salt}").into(),
+        Some(AdapterId(nth)) => format!("{nth}/{salt}").into(),
     }
 }

@@ -1,6 +1,6 @@
 //! What a sequence is asked for, and why it is refused or ends.
 
-use alcazar_core::TokenId;
+use alcazar_core::{AdapterId, TokenId};
 
 use crate::{Constraint, Sampling};
 
@@ -23,6 +23,9 @@ pub struct Request {
     pub scores_prompt: bool,
     /// What the answer must look like.
     pub constraint: Option<Box<dyn Constraint>>,
+    /// The adapter that it is computed with; `None`: the model as it is. Requests share what is in the cache only with
+    /// those of the same adapter.
+    pub adapter: Option<AdapterId>,
     /// Only requests with the same salt share what is in the cache. How fast a prompt is answered tells whether somebody
     /// asked the like before: who serves several tenants gives each a salt of its own. Beside secrecy, whatever else the
     /// keys and values of the same tokens depend on belongs in here.
@@ -84,6 +87,14 @@ pub enum Refused {
         /// Entries of the vocabulary.
         vocabulary: usize,
     },
+    /// An adapter that the model was not loaded with.
+    #[error("the request names adapter {adapter} of {n_adapters}; name one that is served")]
+    AdapterUnknown {
+        /// Its number, from 0 on.
+        adapter: u32,
+        /// Adapters of the model.
+        n_adapters: usize,
+    },
     /// A parameter out of its range.
     #[error("{field} is {found}, expected {expected}")]
     Parameter {
@@ -108,6 +119,7 @@ impl Refused {
             Self::QueueFull { .. } | Self::QueueTokensFull { .. } => None,
             Self::PromptEmpty | Self::PromptTooLong { .. } | Self::TokenUnknown { .. } => Some("prompt"),
             Self::MaxTokensTooLarge { .. } => Some("max_tokens"),
+            Self::AdapterUnknown { .. } => Some("model"),
             Self::Parameter { field, .. } => Some(field),
         }
     }

@@ -136,6 +136,7 @@ impl Scheduler {
                 n_tokens: share + guess.len(),
                 start,
                 blocks: entry.chain.blocks().to_vec(),
+                adapter: entry.adapter,
             });
             // The row at a position scores the token after it.
             let scored = start.max(entry.n_scored - 1)..(start + share).min(entry.to_score.saturating_sub(1));

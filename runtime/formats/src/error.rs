@@ -38,6 +38,16 @@ pub enum Error {
         /// What it might be instead.
         supported: String,
     },
+    /// An adapter that is not served.
+    #[error("failed to use the adapter in {}: found {found}; {remedy}", path.display())]
+    Adapter {
+        /// Its directory.
+        path: PathBuf,
+        /// What is there.
+        found: String,
+        /// What to do.
+        remedy: String,
+    },
     /// The directory does not hold one model.
     #[error("failed to find a model in {}: found {found}, expected {expected}", path.display())]
     NotOneModel {
@@ -67,7 +77,7 @@ impl Error {
         match self {
             Self::Read { .. } => Class::Unreadable,
             Self::Malformed { .. } | Self::NotOneModel { .. } => Class::Invalid,
-            Self::Unsupported { .. } => Class::Unsupported,
+            Self::Unsupported { .. } | Self::Adapter { .. } => Class::Unsupported,
         }
     }
 
@@ -77,6 +87,10 @@ impl Error {
 
     pub(crate) fn malformed(file: &Path, offset: u64, found: impl Into<String>, expected: impl Into<String>) -> Self {
         Self::Malformed { file: file.to_owned(), offset, found: found.into(), expected: expected.into() }
+    }
+
+    pub(crate) fn adapter(path: &Path, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::Adapter { path: path.to_owned(), found: found.into(), remedy: remedy.into() }
     }
 
     pub(crate) fn unsupported(file: &Path, found: impl Into<String>, supported: impl Into<String>) -> Self {

@@ -9,9 +9,11 @@ use std::{
     process::Command,
 };
 
+use alcazar_core::{AdapterSource as _, WeightSource as _};
 use fastrand::Rng;
 
 use crate::{
+    Adapter, adapter,
     checkpoint::{
         Found,
         convert::{self, Plan},
@@ -179,11 +181,31 @@ fn safetensors_and_their_neighbours_survive_what_is_hostile() {
 }
 
 #[test]
+fn adapters_survive_what_is_hostile() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = |dir: &Path| {
+        let Ok(adapter) = Adapter::open("x", dir) else { return };
+        for tensor in adapter.modules().iter().flat_map(|module| &module.tensors) {
+            drop(adapter.read(tensor));
+        }
+    };
+    let module = "base_model.model.model.layers.0.mlp.up_proj";
+    let tensors = [(format!("{module}.lora_A.weight"), vec![2, 4]), (format!("{module}.lora_B.weight"), vec![6, 2])];
+    let weights = adapter::tests::safetensors(&tensors);
+    let settings = br#"{"peft_type": "LORA", "r": 2, "lora_alpha": 4.0, "use_rslora": true, "bias": "none",
+        "rank_pattern": {"up_proj": 2}, "alpha_pattern": {"layers.[0-9]+.mlp.(up|down)_proj": 8}}"#;
+    fs::write(dir.path().join(adapter::WEIGHTS), &weights).unwrap();
+    attack(&[settings.to_vec()], in_directory(dir.path(), adapter::CONFIG, open));
+    fs::write(dir.path().join(adapter::CONFIG), settings).unwrap();
+    attack(&[weights], in_directory(dir.path(), adapter::WEIGHTS, open));
+}
+
+#[test]
 fn little_memory_is_enough() {
     let this: PathBuf = std::env::current_exe().unwrap();
     let limited = format!("ulimit -v {LIMIT_KIB} && exec \"$0\" --test-threads=1 survive");
     let output = Command::new("sh").args(["-c", &limited]).arg(this).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(text.contains("5 passed"), "{text}");
+    assert!(text.contains("6 passed"), "{text}");
 }

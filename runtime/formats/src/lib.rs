@@ -8,6 +8,7 @@
 //! read is an error here, not a signal.
 #![forbid(unsafe_code)]
 
+pub mod adapter;
 pub mod checkpoint;
 pub mod error;
 pub mod facts;
@@ -24,6 +25,7 @@ mod tensorflow;
 #[cfg(test)]
 mod hostile;
 
+pub use adapter::{Adapter, AdapterFacts};
 pub use config::{
     encoder::registry::{ENCODERS, EncoderArchitecture, HEADS},
     registry::{ARCHITECTURES, Architecture},

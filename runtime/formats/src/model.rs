@@ -20,8 +20,11 @@ mod layout;
 mod sentence;
 mod vocabulary;
 
+pub(crate) use layout::locate;
 pub use vocabulary::Vocabulary;
 
+#[cfg(test)]
+mod fixtures;
 #[cfg(test)]
 mod tests;
 
@@ -147,7 +150,7 @@ pub struct TextFiles {
 /// hub has it, one of the hub's local cache (`models--OWNER--NAME`), or one of Ollama (`manifests` and `blobs`). An error
 /// when the runtime could neither serve nor convert it.
 pub fn inspect(path: &Path) -> Result<Facts, Error> {
-    let path = layout::locate(path)?;
+    let path = locate(path)?;
     if path.is_dir()
         && let directory::Found::Convertible(found) = directory::find(&path)?
     {
@@ -158,7 +161,7 @@ pub fn inspect(path: &Path) -> Result<Facts, Error> {
 
 /// Opens a model; see [`inspect`].
 pub fn open(path: &Path) -> Result<ModelFiles, Error> {
-    let path = &*layout::locate(path)?;
+    let path = &*locate(path)?;
     let metadata = std::fs::metadata(path).map_err(|source| Error::read(path, 0, source))?;
     if !metadata.is_dir() {
         return open_gguf(path);

@@ -1,5 +1,6 @@
 //! Decoders of all families: embedding, layers, scores. What a layer does says the configuration.
 
+mod adapt;
 mod attention;
 mod experts;
 mod feed_forward;
@@ -15,9 +16,11 @@ use alcazar_core::{
 
 use crate::{
     LoadError,
+    adapter::{Adapted, Deltas},
     names::{Names, names},
     weights::{Linear, Loader, RawLinear},
 };
+pub(crate) use attention::grouped;
 use layer::Layer;
 use norm::Norm;
 pub(crate) use rows::{BLOCK_TOKENS, Rows};
@@ -31,6 +34,9 @@ pub(crate) struct Decoder<B: Backend> {
     ropes: [Option<RopeTable>; 2],
     layers: Vec<Layer<B>>,
     output: Output<B>,
+    /// A of every adapter's every matrix.
+    adapters: Vec<B::Matrix>,
+    n_adapters: usize,
     cache: B::Cache,
     cache_shape: CacheShape,
 }
@@ -49,6 +55,8 @@ struct Output<B: Backend> {
     project: Option<Linear<B>>,
     /// `None`: the embedding's own table.
     scores: Option<Linear<B>>,
+    /// What adapters add to the scores, whichever table makes them.
+    deltas: Deltas<B>,
     soft_cap: Option<f32>,
     scale: Option<f32>,
 }
@@ -94,7 +102,18 @@ impl<B: Backend> Decoder<B> {
         };
         let cache =
             backend.cache(&spec).map_err(|source| LoadError::Device { name: "the cache".to_owned(), source })?;
-        Ok(Self { backend, vocabulary: config.vocabulary, input, ropes, layers, output, cache, cache_shape })
+        Ok(Self {
+            backend,
+            vocabulary: config.vocabulary,
+            input,
+            ropes,
+            layers,
+            output,
+            adapters: Vec::new(),
+            n_adapters: 0,
+            cache,
+            cache_shape,
+        })
     }
 }
 
@@ -194,6 +213,7 @@ impl<B: Backend> Output<B> {
             norm: norm.transpose()?,
             project: project.transpose()?,
             scores: scores.transpose()?,
+            deltas: Deltas::default(),
             soft_cap: config.output.soft_cap,
             scale: config.output.scale,
         })
@@ -215,12 +235,19 @@ impl<B: Backend> Output<B> {
 
     /// # Shapes
     /// - x: `[rows, hidden]`; output: `[rows, vocabulary]`
-    fn apply(&self, backend: &B, x: B::Tensor, table: &B::Matrix) -> Result<B::Tensor, BackendError> {
+    fn apply(
+        &self,
+        backend: &B,
+        x: B::Tensor,
+        table: &B::Matrix,
+        adapted: &Adapted<'_, B>,
+    ) -> Result<B::Tensor, BackendError> {
         let x = self.rows(backend, x)?;
         let scores = match &self.scores {
             Some(scores) => scores.apply(backend, &x)?,
             None => backend.linear(&x, table, None)?,
         };
+        let scores = self.deltas.add(backend, &x, scores, adapted)?;
         let scores = match self.scale {
             Some(scale) => backend.scale(scores, scale)?,
             None => scores,
@@ -241,8 +268,13 @@ impl<B: Backend> Model for Decoder<B> {
         self.cache_shape
     }
 
+    fn n_adapters(&self) -> usize {
+        self.n_adapters
+    }
+
     fn forward(&mut self, batch: &Batch) -> Result<Logits, BackendError> {
         batch.check(&self.cache_shape, self.vocabulary)?;
+        batch.check_adapters(self.n_adapters)?;
         let backend = &self.backend;
         let mut x = self.input.apply(backend, batch)?;
         let positions = batch.positions();
@@ -252,9 +284,10 @@ impl<B: Backend> Model for Decoder<B> {
             angles.transpose()
         };
         let angles = [angles(global)?, angles(local)?];
+        let mut adapted = Adapted::of(batch, &self.adapters);
         let last = self.layers.len().saturating_sub(1);
         for (nth, layer) in self.layers.iter().enumerate() {
-            let mut attended = layer.attend(backend, &x, &angles, batch, &mut self.cache)?;
+            let mut attended = layer.attend(backend, &x, &angles, &adapted, (batch, &mut self.cache))?;
             if nth == last {
                 // Keys and values of all rows are stored; from here on only rows whose scores are wanted matter.
                 if batch.logit_rows.is_empty() {
@@ -262,10 +295,11 @@ impl<B: Backend> Model for Decoder<B> {
                 }
                 attended = backend.rows(&attended, &batch.logit_rows)?;
                 x = backend.rows(&x, &batch.logit_rows)?;
+                adapted = adapted.only(&batch.logit_rows);
             }
-            x = layer.finish(backend, x, &attended)?;
+            x = layer.finish(backend, x, &attended, &adapted)?;
         }
-        let scores = self.output.apply(backend, x, &self.input.table)?;
+        let scores = self.output.apply(backend, x, &self.input.table, &adapted)?;
         Logits::new(self.vocabulary, backend.to_host(&scores)?)
     }
 }

@@ -3,18 +3,20 @@
 //! A family names no backend and reads no file: its weights come from a `WeightSource`, its operations from a `Backend`.
 #![forbid(unsafe_code)]
 
+mod adapter;
 mod decoder;
 mod encoder;
 mod mxfp4;
 mod names;
 mod weights;
 
+pub use adapter::check_adapter;
 pub use encoder::load_encoder;
 
 #[cfg(test)]
 mod tests;
 
-use alcazar_core::{Backend, BackendError, CacheShape, DecoderConfig, Model, SourceError, WeightSource};
+use alcazar_core::{AdapterSource, Backend, BackendError, CacheShape, DecoderConfig, Model, SourceError, WeightSource};
 
 /// Why a model could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +40,14 @@ pub enum LoadError {
         /// What was found, and what expected.
         message: String,
     },
+    /// The adapter was made for another model, or changes what no adapter may.
+    #[error("failed to use adapter {adapter}: {message}")]
+    Adapter {
+        /// What requests call it.
+        adapter: String,
+        /// What was found, what expected, what to do.
+        message: String,
+    },
     /// The device did not take it.
     #[error("failed to put tensor {name} on the device")]
     Device {
@@ -56,5 +66,18 @@ pub fn load<B: Backend>(
     source: &dyn WeightSource,
     cache: CacheShape,
 ) -> Result<Box<dyn Model>, LoadError> {
-    Ok(Box::new(decoder::Decoder::load(backend, config, source, cache)?))
+    load_with_adapters(backend, config, source, cache, &[])
+}
+
+/// The same with adapters, which sequences name by their place in the list.
+pub fn load_with_adapters<B: Backend>(
+    backend: B,
+    config: &DecoderConfig,
+    source: &dyn WeightSource,
+    cache: CacheShape,
+    adapters: &[&dyn AdapterSource],
+) -> Result<Box<dyn Model>, LoadError> {
+    let mut decoder = decoder::Decoder::load(backend, config, source, cache)?;
+    decoder.adapt(config, adapters)?;
+    Ok(Box::new(decoder))
 }

@@ -74,9 +74,11 @@ pub(crate) enum Experts {
 
 /// The names in a model's files.
 pub(crate) fn names(config: &DecoderConfig) -> Names {
-    if config.names == WeightNames::Gguf {
-        return gguf::names(config);
-    }
+    if config.names == WeightNames::Gguf { gguf::names(config) } else { hugging_face(config) }
+}
+
+/// The names in Hugging Face's modules, whatever files the model comes from.
+pub(crate) fn hugging_face(config: &DecoderConfig) -> Names {
     match config.family {
         Family::Llama => llama::LLAMA,
         Family::Gemma => llama::GEMMA,

@@ -1,11 +1,12 @@
 //! Tiny random models against their reference in numpy (tests/reference/tiny_llama.py), in both formats.
 
+mod adapters;
 mod families;
+mod on;
 mod together;
 
 use std::path::{Path, PathBuf};
 
-use alcazar_backend_candle::CandleBackend;
 use alcazar_core::{
     Batch, BlockId, CacheShape, Model, RawTensor, SeqId, Sequence, SourceError, TokenId, WeightSource, WeightType,
 };
@@ -13,7 +14,8 @@ use alcazar_engine::{Effect, Engine, EngineConfig, Request, Sampling, Speculatio
 use alcazar_formats::ModelFiles;
 use serde_json::Value;
 
-use crate::{LoadError, load};
+use crate::LoadError;
+pub(crate) use on::On;
 
 const CACHE: CacheShape = CacheShape { n_blocks: 8, block_tokens: 16 };
 
@@ -21,9 +23,9 @@ fn testdata(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name)
 }
 
-fn open(backend: CandleBackend, path: &Path) -> Box<dyn Model> {
+fn open(on: On, path: &Path) -> Box<dyn Model> {
     let files = alcazar_formats::open(path).unwrap();
-    load(backend, files.config().decoder().unwrap(), &files, CACHE).unwrap()
+    on.load(files.config().decoder().unwrap(), &files, CACHE).unwrap()
 }
 
 fn references() -> Vec<Value> {
@@ -41,7 +43,7 @@ fn floats(value: &Value) -> Vec<f32> {
 
 fn batch(tokens: &[TokenId], start: usize, logit_rows: Vec<usize>) -> Batch {
     let blocks = [6, 1, 4].map(BlockId).to_vec();
-    let sequence = Sequence { id: SeqId(0), first_row: 0, n_tokens: tokens.len(), start, blocks };
+    let sequence = Sequence { id: SeqId(0), first_row: 0, n_tokens: tokens.len(), start, blocks, adapter: None };
     Batch { tokens: tokens.to_vec(), sequences: vec![sequence], logit_rows }
 }
 
@@ -51,17 +53,17 @@ fn difference(found: &[f32], expected: &[f32]) -> f32 {
 }
 
 #[test]
-fn scores_are_the_reference_in_both_formats_and_on_both_paths() {
+fn scores_are_the_reference_in_both_formats_and_on_both_backends() {
     for reference in references() {
         let name = reference["name"].as_str().unwrap();
         for path in [testdata(&format!("{name}.gguf")), testdata(name)] {
-            // The host keeps keys and values in f16.
-            for (backend, tolerance) in [(CandleBackend::plain(), 2e-4), (CandleBackend::cpu(), 1e-2)] {
-                let mut model = open(backend, &path);
+            for on in On::ALL {
+                let tolerance = if on == On::SERVED { 1e-2 } else { 2e-4 };
+                let mut model = open(on, &path);
                 let scores = model.forward(&batch(&tokens(&reference["tokens"]), 0, vec![7, 20])).unwrap();
                 for (nth, key) in ["middle", "last"].iter().enumerate() {
                     let error = difference(scores.row(nth).unwrap(), &floats(&reference[key]));
-                    assert!(error < tolerance, "{} {key}: {error}", path.display());
+                    assert!(error < tolerance, "{} {key} on {on:?}: {error}", path.display());
                 }
             }
         }
@@ -73,8 +75,8 @@ fn chunks_are_what_the_whole_is() {
     for reference in references() {
         let path = testdata(&format!("{}.gguf", reference["name"].as_str().unwrap()));
         let prompt = tokens(&reference["tokens"]);
-        let whole = open(CandleBackend::cpu(), &path).forward(&batch(&prompt, 0, vec![prompt.len() - 1])).unwrap();
-        let mut model = open(CandleBackend::cpu(), &path);
+        let whole = open(On::SERVED, &path).forward(&batch(&prompt, 0, vec![prompt.len() - 1])).unwrap();
+        let mut model = open(On::SERVED, &path);
         let none = model.forward(&batch(&prompt[..9], 0, Vec::new())).unwrap();
         assert_eq!(none.n_rows(), 0);
         let rest = &prompt[9..];
@@ -93,7 +95,7 @@ fn engine(path: &Path) -> Engine {
         seed: 1,
         speculation: Speculation::default(),
     };
-    Engine::new(open(CandleBackend::cpu(), path), config)
+    Engine::new(open(On::SERVED, path), config)
 }
 
 fn greedy(prompt: &[TokenId], max_tokens: usize) -> Request {
@@ -156,7 +158,7 @@ fn a_tensor_that_is_missing_or_misshapen_is_named() {
     let name = "blk.1.ffn_up.weight";
     for shape in [None, Some(vec![32, 48])] {
         let source = Altered { files: &files, name, shape };
-        let error = load(CandleBackend::cpu(), files.config().decoder().unwrap(), &source, CACHE).err().unwrap();
+        let error = On::SERVED.load(files.config().decoder().unwrap(), &source, CACHE).err().unwrap();
         assert!(
             matches!(error, LoadError::Source(_) | LoadError::Shape { .. }) && error.to_string().contains(name),
             "{error}"

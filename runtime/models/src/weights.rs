@@ -2,7 +2,10 @@
 
 use alcazar_core::{Backend, BackendError, RawTensor, WeightSource};
 
-use crate::LoadError;
+use crate::{
+    LoadError,
+    adapter::{Adapted, Deltas},
+};
 
 pub(crate) struct Loader<'a, B> {
     pub(crate) backend: &'a B,
@@ -14,6 +17,7 @@ pub(crate) struct Linear<B: Backend> {
     weight: B::Matrix,
     bias: Option<B::Vector>,
     n_out: usize,
+    pub(crate) deltas: Deltas<B>,
 }
 
 /// The same before the device has it.
@@ -83,7 +87,7 @@ impl<B: Backend> Loader<'_, B> {
     pub(crate) fn put(&self, raw: &RawLinear<'_>) -> Result<Linear<B>, LoadError> {
         let bias = raw.bias.as_ref().map(|bias| self.put_vector(bias)).transpose()?;
         let n_out = raw.weight.shape.first().copied().unwrap_or_default();
-        Ok(Linear { weight: self.put_matrix(&raw.weight)?, bias, n_out })
+        Ok(Linear { weight: self.put_matrix(&raw.weight)?, bias, n_out, deltas: Deltas::default() })
     }
 }
 
@@ -100,6 +104,20 @@ impl<B: Backend> Linear<B> {
     /// - x: `[rows, in]`; output: `[rows, out]`
     pub(crate) fn apply(&self, backend: &B, x: &B::Tensor) -> Result<B::Tensor, BackendError> {
         backend.linear(x, &self.weight, self.bias.as_ref())
+    }
+
+    /// The same with what adapters add to it.
+    ///
+    /// # Shapes
+    /// - x: `[rows, in]`; output: `[rows, out]`
+    pub(crate) fn adapt(
+        &self,
+        backend: &B,
+        x: &B::Tensor,
+        adapted: &Adapted<'_, B>,
+    ) -> Result<B::Tensor, BackendError> {
+        let y = self.apply(backend, x)?;
+        self.deltas.add(backend, x, y, adapted)
     }
 
     pub(crate) const fn n_out(&self) -> usize {

@@ -1,9 +1,9 @@
 //! all-MiniLM-L6-v2 against sentence-transformers (tests/reference/minilm.py): 500 sentences, packed as they are served.
 //! `make test-model` fetches the files and runs it.
 
-use std::path::Path;
+use std::{num::NonZeroUsize, path::Path};
 
-use alcazar_backend_candle::CandleBackend;
+use alcazar_backend_cpu::{CachePrecision, CpuBackend};
 use alcazar_core::PackedBatch;
 use alcazar_text::Tokenizer;
 use half::f16;
@@ -27,6 +27,11 @@ fn cosine(a: &[f32], b: &[f32]) -> f32 {
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
+/// As it serves; the tests run beside each other.
+fn backend() -> CpuBackend {
+    CpuBackend::new(NonZeroUsize::MIN, CachePrecision::F16)
+}
+
 #[test]
 fn every_sentence_has_the_vector_of_the_reference() {
     let path = std::env::var_os("ALCAZAR_MINILM")
@@ -34,8 +39,7 @@ fn every_sentence_has_the_vector_of_the_reference() {
     let files = alcazar_formats::open(Path::new(&path)).expect("the model should open");
     let config = files.config().encoder().expect("it is an encoder");
     let tokenizer = Tokenizer::open(&files).expect("the tokenizer should open");
-    let mut encoder =
-        alcazar_models::load_encoder(CandleBackend::cpu(), config, &files).expect("the model should load");
+    let mut encoder = alcazar_models::load_encoder(backend(), config, &files).expect("the model should load");
     let (sentences, expected) = reference();
     assert_eq!((sentences.len(), expected.len(), config.max_tokens()), (500, 500, 256));
     let mut worst = 1f32;

@@ -1,9 +1,9 @@
 //! SmolLM2-135M-Instruct against llama.cpp (tests/reference/llama_cpp.py) and against exact arithmetic on the same
 //! weights (tests/reference/greedy.py). `make test-model` fetches the file and runs it.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, num::NonZeroUsize, path::Path};
 
-use alcazar_backend_candle::CandleBackend;
+use alcazar_backend_cpu::{CachePrecision, CpuBackend};
 use alcazar_core::{Batch, BlockId, CacheShape, Logits, Model, SeqId, Sequence, TokenId};
 use alcazar_engine::{Effect, Engine, EngineConfig, Request, Sampling, Speculation};
 use alcazar_formats::ModelFiles;
@@ -17,8 +17,13 @@ fn files() -> ModelFiles {
     alcazar_formats::open(Path::new(&path)).expect("the model should open")
 }
 
+/// As it serves; the tests run beside each other.
+fn backend() -> CpuBackend {
+    CpuBackend::new(NonZeroUsize::MIN, CachePrecision::F16)
+}
+
 fn model(files: &ModelFiles) -> Box<dyn Model> {
-    alcazar_models::load(CandleBackend::cpu(), files.config().decoder().expect("it is a decoder"), files, CACHE)
+    alcazar_models::load(backend(), files.config().decoder().expect("it is a decoder"), files, CACHE)
         .expect("the model should load")
 }
 
@@ -65,7 +70,7 @@ fn forced(model: &mut dyn Model, case: &Case) -> Logits {
     let tokens: Vec<TokenId> = case.tokens.iter().chain(&case.greedy).copied().collect();
     let logit_rows = (case.tokens.len() - 1..tokens.len() - 1).collect();
     let blocks = (0..32).map(BlockId).collect();
-    let sequence = Sequence { id: SeqId(0), first_row: 0, n_tokens: tokens.len(), start: 0, blocks };
+    let sequence = Sequence { id: SeqId(0), first_row: 0, n_tokens: tokens.len(), start: 0, blocks, adapter: None };
     model.forward(&Batch { tokens, sequences: vec![sequence], logit_rows }).expect("the pass should work")
 }
 

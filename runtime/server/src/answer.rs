@@ -32,7 +32,7 @@ pub(crate) enum Piece {
     Expired,
 }
 
-/// Text that is certain, and the tokens that begin in it, where their probabilities are asked for.
+/// Text that is certain, and the tokens that begin in it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Text {
     pub text: String,
@@ -148,9 +148,7 @@ impl Answer {
 
     fn token(&mut self, token: TokenId, logprobs: Option<TokenLogprobs>) {
         self.usage.completion_tokens += 1;
-        if self.telling.with_logprobs {
-            self.held.push_back((self.written, Told { token, logprobs }));
-        }
+        self.held.push_back((self.written, Told { token, logprobs }));
         let text = self.writer.push(token);
         self.write(&text);
     }
@@ -162,7 +160,7 @@ impl Answer {
             let held_back = self.stops.finish();
             self.text(held_back);
             let tokens: Vec<Told> = self.held.drain(..).map(|(_, told)| told).collect();
-            if !tokens.is_empty() {
+            if self.telling.with_logprobs && !tokens.is_empty() {
                 self.ready.push_back(Piece::Text(Text { text: String::new(), tokens }));
             }
             self.end(Piece::End { finish_reason: reason.as_str(), usage });

@@ -8,13 +8,18 @@ use std::{
 };
 
 use alcazar_contract::status::{Isolation, ServeStatus};
-use alcazar_core::EncoderConfig;
+use alcazar_core::{AdapterId, EncoderConfig};
 use alcazar_engine::Gate;
 use alcazar_text::Tokenizer;
 
 pub(crate) use self::phase::{NotServed, Phase, Unready};
 use crate::{
-    api::BodyRoom, encoder_thread::EncoderHandle, engine_thread::EngineHandle, language::Language, metrics::Metrics,
+    adapters::{self, ServedAdapter},
+    api::BodyRoom,
+    encoder_thread::EncoderHandle,
+    engine_thread::EngineHandle,
+    language::Language,
+    metrics::Metrics,
 };
 
 /// A loaded model and the way to its engine.
@@ -28,6 +33,8 @@ pub(crate) struct Served {
     pub request_timeout: Duration,
     /// Tokens that the model knows.
     pub vocabulary: usize,
+    /// By their numbers in the engine.
+    pub adapters: Vec<ServedAdapter>,
 }
 
 /// A loaded encoder and the way to it.
@@ -37,6 +44,14 @@ pub(crate) struct ServedEncoder {
     pub config: EncoderConfig,
     /// Counts requests before their text is tokenized.
     pub gate: Gate,
+}
+
+/// What a request names.
+pub(crate) struct Named {
+    /// As the request has it, and as its answer tells it.
+    pub name: String,
+    /// `None`: the model as it is.
+    pub adapter: Option<AdapterId>,
 }
 
 /// Everything that is told or asked of a serving process.
@@ -181,6 +196,23 @@ impl App {
     /// The model that goes on from texts, whether or not requests are taken.
     pub(crate) fn served(&self) -> Option<&Served> {
         self.served.get()
+    }
+
+    /// The adapters of the model, once it is loaded.
+    pub(crate) fn adapters(&self) -> &[ServedAdapter] {
+        self.served.get().map(|served| served.adapters.as_slice()).unwrap_or_default()
+    }
+
+    /// What a name in a request stands for, if it is served here.
+    pub(crate) fn named(&self, name: String) -> Option<Named> {
+        let adapter = adapters::id_of(self.adapters(), &name);
+        (adapter.is_some() || name == self.model_name).then_some(Named { name, adapter })
+    }
+
+    /// All that a request may name.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        let adapters = self.adapters().iter().map(|adapter| adapter.name.as_str());
+        std::iter::once(self.model_name.as_str()).chain(adapters).collect()
     }
 
     /// Longest text in tokens, once the model is loaded.

@@ -6,6 +6,7 @@ use std::{
     path::PathBuf,
 };
 
+use crate::adapters::{Given, parse_given};
 use alcazar_contract::{MODEL_PORT, PROBE_PORT, paths};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -46,6 +47,9 @@ pub struct Serve {
     /// Name of the model in the API; without it the name that the file carries, or that of the path.
     #[arg(long)]
     pub name: Option<String>,
+    /// An adapter to serve under a name of its own, beside those in the model's adapters/ folder; may be repeated.
+    #[arg(long, value_name = "NAME=DIR", value_parser = parse_given)]
+    pub adapter: Vec<Given>,
     /// Where the API listens.
     #[arg(long, default_value_t = any(MODEL_PORT))]
     pub listen: SocketAddr,

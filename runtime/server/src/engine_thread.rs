@@ -186,6 +186,7 @@ fn run(mut engine: Engine, queue: &mpsc::Receiver<Command>, metrics: &Metrics) {
         // Idle: sleep until something comes. Busy: take what came, then step.
         let mut next = if engine.is_idle() {
             metrics.load(&engine.load());
+            metrics.adapters(engine.adapters());
             match queue.recv() {
                 Ok(command) => Some(command),
                 Err(mpsc::RecvError) => return,
@@ -200,6 +201,7 @@ fn run(mut engine: Engine, queue: &mpsc::Receiver<Command>, metrics: &Metrics) {
             next = queue.try_recv().ok();
         }
         let effects = engine.step();
+        metrics.adapters(engine.adapters());
         // Counted before it is told: whoever has its answer finds it in the metrics.
         let load = engine.load();
         metrics.load(&load);

@@ -8,13 +8,14 @@ use alcazar_contract::{
     report::{ModelFacts, Report},
     status::FetchStatus,
 };
-use alcazar_store::{
-    Credentials, Fetch, FetchError, FormatsInspector, Progress, failed, fetch, verify, write_termination_log,
-};
+use alcazar_store::{Credentials, Fetch, FetchError, Progress, failed, fetch, verify, write_termination_log};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::{cli, listen, load, probe};
+use crate::{
+    adapters::{self, ModelInspector},
+    cli, device, listen, probe,
+};
 
 /// How often the progress is logged.
 const LOG_EVERY: Duration = Duration::from_secs(5);
@@ -42,14 +43,14 @@ pub(crate) async fn run_fetch(args: cli::Fetch) -> Outcome {
     let progress = Progress::default();
     let work = async {
         let job = parse_job(args)?;
-        fetch(&job, Arc::new(FormatsInspector), &progress).await
+        fetch(&job, Arc::new(ModelInspector), &progress).await
     };
     finish(&log, attended(work, &progress, listen).await)
 }
 
 pub(crate) async fn run_verify(args: cli::Verify) -> Outcome {
     let progress = Progress::default();
-    let work = verify(&args.model, args.expect_digest.as_deref(), Arc::new(FormatsInspector), &progress);
+    let work = verify(&args.model, args.expect_digest.as_deref(), Arc::new(ModelInspector), &progress);
     finish(&args.termination_log, attended(work, &progress, args.probe_listen).await)
 }
 
@@ -60,8 +61,13 @@ pub(crate) fn run_inspect(model: &Path) -> Result<(), InspectError> {
     let render = |source| InspectError::Render { source };
     let mut all = serde_json::to_value(&facts).map_err(render)?;
     if let Some(all) = all.as_object_mut() {
-        all.insert("weightMemoryBytes".to_owned(), load::weight_memory(&facts).into());
+        all.insert("weightMemoryBytes".to_owned(), device::weight_memory(&facts).into());
         all.insert("contextMemoryBytes".to_owned(), context_bytes.into());
+        let (adapters, refused) = adapters::inspect(model).map_err(|source| InspectError::Model { source })?;
+        all.insert("adapters".to_owned(), serde_json::to_value(adapters).map_err(render)?);
+        if let Some(all) = all.get_mut("refused").and_then(serde_json::Value::as_array_mut) {
+            all.extend(refused.into_iter().map(Into::into));
+        }
     }
     let text = serde_json::to_string_pretty(&all).map_err(render)?;
     writeln!(std::io::stdout().lock(), "{text}").map_err(|source| InspectError::Print { source })

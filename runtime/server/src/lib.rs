@@ -8,12 +8,14 @@
 //! The engine's thread never waits for a client, and no client's text is ever logged.
 #![forbid(unsafe_code)]
 
+mod adapters;
 mod answer;
 mod api;
 mod app;
 mod benchmark;
 pub mod cli;
 mod constraint;
+mod device;
 mod encoder_thread;
 mod engine_thread;
 mod isolation;

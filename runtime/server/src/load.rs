@@ -2,16 +2,20 @@
 
 use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
+    num::NonZeroUsize,
     path::Path,
     sync::Arc,
 };
 
-use alcazar_backend_candle::CandleBackend;
-pub(crate) use alcazar_backend_candle::set_threads;
-use alcazar_core::{BackendError, CacheShape, DecoderConfig, Encoder};
+use alcazar_core::{AdapterSource, BackendError, CacheShape, DecoderConfig, Encoder};
 use alcazar_engine::{Engine, EngineConfig, Speculation};
-use alcazar_formats::{Class, Facts, ModelConfig, ModelFiles};
+use alcazar_formats::{Adapter, Class, Facts, ModelConfig, ModelFiles};
 use alcazar_text::{ChatTemplate, TemplateError, Tokenizer, TokenizerError};
+
+use crate::{
+    adapters::{self, AdaptersError},
+    device::Device,
+};
 
 /// Tokens per block of the cache: small enough to waste little, large enough to be read in one stretch.
 const BLOCK_TOKENS: usize = 16;
@@ -23,6 +27,8 @@ const STEP_TOKENS: usize = 256;
 /// What the operator or the command line asks for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LoadOptions {
+    /// Threads that compute.
+    pub n_threads: NonZeroUsize,
     /// Longest context to serve; `None`: the model's own, as far as the cache holds it.
     pub context_length: Option<usize>,
     pub max_sequences: usize,
@@ -52,6 +58,8 @@ pub(crate) enum LoadError {
     #[error("{source}")]
     Files { source: alcazar_formats::Error },
     #[error("{source}")]
+    Adapters { source: AdaptersError },
+    #[error("{source}")]
     Tokenizer { source: TokenizerError },
     #[error("{source}")]
     Template { source: TemplateError },
@@ -70,11 +78,8 @@ impl LoadError {
     /// CamelCase; the operator knows these words.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
-            Self::Files { source } => match source.class() {
-                Class::Invalid => "InvalidModel",
-                Class::Unsupported => "UnsupportedModel",
-                Class::Unreadable => "VolumeFailed",
-            },
+            Self::Files { source } => reason_of(source.class()),
+            Self::Adapters { source } => reason_of(source.class()),
             Self::Tokenizer { .. } | Self::Template { .. } | Self::Model { .. } => "InvalidModel",
             Self::Device { .. } => "DeviceUnavailable",
             Self::Cache { .. } => "OutOfMemory",
@@ -82,15 +87,23 @@ impl LoadError {
     }
 }
 
-/// Opens a model file or directory.
-pub(crate) fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, LoadError> {
+fn reason_of(class: Class) -> &'static str {
+    match class {
+        Class::Invalid => "InvalidModel",
+        Class::Unsupported => "UnsupportedModel",
+        Class::Unreadable => "VolumeFailed",
+    }
+}
+
+/// Opens a model file or directory, with its adapters.
+pub(crate) fn load(path: &Path, options: &LoadOptions, adapters: &[Adapter]) -> Result<Loaded, LoadError> {
     let files = alcazar_formats::open(path).map_err(|source| LoadError::Files { source })?;
-    let backend = CandleBackend::best().map_err(|source| LoadError::Device { source })?;
-    let device = backend.device_name();
+    let device = Device::open(options.n_threads).map_err(|source| LoadError::Device { source })?;
+    let device_name = device.name();
     // The tokenizer is built while the weights are read: both take a good part of the whole.
     let (tokenizer, model) = std::thread::scope(|scope| {
         let tokenizer = scope.spawn(|| Tokenizer::open(&files));
-        let model = open_weights(backend, &files, options);
+        let model = open_weights(device, &files, options, adapters);
         (tokenizer.join(), model)
     });
     let tokenizer = tokenizer.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -102,7 +115,7 @@ pub(crate) fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, LoadErr
         }
         Weights::Encoder(encoder) => LoadedModel::Encoder(encoder),
     };
-    Ok(Loaded { facts: files.facts().clone(), tokenizer, model, device })
+    Ok(Loaded { facts: files.facts().clone(), tokenizer, model, device: device_name.to_owned() })
 }
 
 enum Weights {
@@ -110,20 +123,27 @@ enum Weights {
     Encoder(Box<dyn Encoder>),
 }
 
-fn open_weights(backend: CandleBackend, files: &ModelFiles, options: &LoadOptions) -> Result<Weights, LoadError> {
+fn open_weights(
+    device: Device,
+    files: &ModelFiles,
+    options: &LoadOptions,
+    adapters: &[Adapter],
+) -> Result<Weights, LoadError> {
     let failed = |source| LoadError::Model { source };
     let config = match files.config() {
         ModelConfig::Encoder(config) => {
-            return alcazar_models::load_encoder(backend, config, files).map(Weights::Encoder).map_err(failed);
+            adapters::refuse_for_encoder(adapters).map_err(|source| LoadError::Adapters { source })?;
+            return device.load_encoder(config, files).map(Weights::Encoder).map_err(failed);
         }
         ModelConfig::Decoder(config) => config,
     };
-    let (shape, context_length) = plan_cache(files.facts(), options)?;
-    // On CPUs candle's products gained nothing from more rows (1, 4 and 8 requests at once), so guesses would spare nothing.
-    let speculation = if backend.device_name() == "CPU" { Speculation::OFF } else { Speculation::default() };
+    let (shape, context_length) = plan_cache(files.facts(), device.cache_bytes_per_token(config), options)?;
+    // On CPUs products gained nothing from more rows (1, 4 and 8 requests at once), so guesses would spare nothing.
+    let speculation = if matches!(device, Device::Cpu(_)) { Speculation::OFF } else { Speculation::default() };
+    let sources: Vec<_> = adapters.iter().map(|adapter| adapter as &dyn AdapterSource).collect();
     // What depends on the length follows the context that is served.
     let config = DecoderConfig { context_length, ..config.as_ref().clone() };
-    let model = alcazar_models::load(backend, &config, files, shape).map_err(failed)?;
+    let model = device.load(&config, files, shape, &sources).map_err(failed)?;
     let config = EngineConfig {
         max_sequences: options.max_sequences,
         max_queued: options.max_queued,
@@ -137,21 +157,12 @@ fn open_weights(backend: CandleBackend, files: &ModelFiles, options: &LoadOption
     Ok(Weights::Decoder(Box::new(Engine::new(model, config))))
 }
 
-/// Memory that the weights take on the device, which may be more than the file: some types are widened, and of some
-/// the backend keeps a second copy.
-pub(crate) fn weight_memory(facts: &Facts) -> u64 {
-    let backend = CandleBackend::best().unwrap_or_else(|_| CandleBackend::cpu());
-    facts.served_bytes.iter().fold(0, |sum: u64, (weight_type, bytes)| {
-        sum.saturating_add(*bytes).saturating_add(backend.extra_bytes(*weight_type, *bytes))
-    })
-}
-
 /// As much cache as pays: whole contexts for all sequences, within the memory. A context that was asked for must fit;
 /// the model's own is shortened to what does.
-fn plan_cache(facts: &Facts, options: &LoadOptions) -> Result<(CacheShape, usize), LoadError> {
+fn plan_cache(facts: &Facts, per_token: u64, options: &LoadOptions) -> Result<(CacheShape, usize), LoadError> {
     let made_for = usize::try_from(facts.context_length).unwrap_or(usize::MAX).max(BLOCK_TOKENS);
     let wanted = options.context_length.unwrap_or(made_for).min(made_for);
-    let per_token = facts.cache_bytes_per_token.max(1);
+    let per_token = per_token.max(1);
     let needed_bytes = per_token.saturating_mul(wanted as u64);
     let given_bytes = options.cache_bytes.unwrap_or_else(|| DEFAULT_CACHE_BYTES.max(needed_bytes));
     let fitting = usize::try_from(given_bytes / per_token).unwrap_or(usize::MAX) / BLOCK_TOKENS;
@@ -182,7 +193,6 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use alcazar_core::WeightType;
     use alcazar_formats::Format;
 
     use super::*;
@@ -209,15 +219,11 @@ mod tests {
     }
 
     #[test]
-    fn widened_weights_are_counted_as_wide() {
-        let served = vec![(WeightType::F32, 400), (WeightType::F16, 200), (WeightType::Q4_0, 18)];
-        assert_eq!(weight_memory(&Facts { served_bytes: served, ..facts() }), 400 + 2 * 200 + 18);
-    }
-
-    #[test]
     fn the_cache_follows_memory_and_use() {
         let plan = |context_length, max_sequences, cache_bytes| {
-            plan_cache(&facts(), &LoadOptions { context_length, max_sequences, max_queued: 1, cache_bytes })
+            let n_threads = NonZeroUsize::MIN;
+            let options = LoadOptions { n_threads, context_length, max_sequences, max_queued: 1, cache_bytes };
+            plan_cache(&facts(), 100, &options)
                 .map(|(shape, context)| (shape.n_blocks, context))
                 .map_err(|error| error.reason())
         };

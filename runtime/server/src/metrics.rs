@@ -1,15 +1,18 @@
 //! Metrics under the names that autoscalers and endpoint pickers already read from vLLM.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
+use alcazar_core::AdapterId;
 use alcazar_engine::{Load, Usage};
 use prometheus::{
     Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
 
+mod adapters;
 mod requests;
 
+use adapters::AdapterMetrics;
 pub(crate) use requests::Course;
 use requests::RequestMetrics;
 
@@ -47,6 +50,7 @@ pub(crate) struct Metrics {
     guessed_right: IntCounter,
     cached_tokens: IntCounter,
     requests: RequestMetrics,
+    adapters: AdapterMetrics,
     responses: IntCounterVec,
     http_seconds: HistogramVec,
 }
@@ -113,6 +117,7 @@ impl Metrics {
                 "Prompt tokens that were not computed again.",
             ))?,
             requests: RequestMetrics::new(&registry)?,
+            adapters: AdapterMetrics::new(&registry)?,
             e2e: Histogram::with_opts(histogram(
                 "vllm:e2e_request_latency_seconds",
                 "From arrival to the end of a request.",
@@ -188,6 +193,16 @@ impl Metrics {
     /// Tokens that an encoder has read.
     pub(crate) fn computed(&self, n_tokens: usize) {
         self.prompt_tokens.inc_by(n_tokens as u64);
+    }
+
+    /// The names of the adapters that are served, by their numbers.
+    pub(crate) fn serve_adapters(&self, names: Vec<String>) {
+        self.adapters.serve(names);
+    }
+
+    /// Adapters of sequences that run and that wait, after each step.
+    pub(crate) fn adapters(&self, working: [BTreeSet<AdapterId>; 2]) {
+        self.adapters.working(working);
     }
 
     /// The cache's shape, once it is known.

@@ -8,16 +8,17 @@ use std::{
     time::Instant,
 };
 
-use alcazar_backend_candle::ThreadsError;
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
+    adapters::{self, Opened},
     cli::{Cli, Command, Serve},
+    device,
     jobs::{self, InspectError, Outcome},
     language::ModelLanguage,
     limits::{self, Limits},
-    load::{self, LoadOptions, LoadedModel},
+    load::{self, LoadError, LoadOptions, LoadedModel},
     serve::{self, Bundle, EncoderBundle, Model, ServeError},
 };
 
@@ -31,8 +32,6 @@ const MIN_CACHE_BYTES: u64 = 64 << 20;
 /// Why a command did not even begin, or could not print.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    #[error("{source}")]
-    Threads { source: ThreadsError },
     #[error("failed to understand --log-level: {source}")]
     LogLevel { source: tracing_subscriber::filter::ParseError },
     #[error("failed to set up logging: {source}")]
@@ -43,14 +42,13 @@ pub enum RunError {
     Inspect { source: InspectError },
 }
 
-/// Runs a command. Call it before any thread is started: the number of compute threads is set here.
+/// Runs a command.
 pub fn run(cli: Cli, started: Instant) -> Result<ExitCode, RunError> {
     let limits = limits::read();
     let threads = match &cli.command {
         Command::Serve(Serve { threads: Some(threads), .. }) => *threads,
         _ => limits.threads(),
     };
-    load::set_threads(threads).map_err(|source| RunError::Threads { source })?;
     init_logs(&cli.log_level)?;
     let runtime = build_runtime(threads)?;
     let code = match cli.command {
@@ -78,13 +76,19 @@ fn run_serve(runtime: &Runtime, args: Serve, started: Instant, limits: Limits, t
     tracing::info!(threads, memory_limit = ?limits.memory_bytes, "starting");
     let log = args.termination_log.clone();
     let options = LoadOptions {
+        n_threads: threads,
         context_length: args.context_length.map(NonZeroUsize::get),
         max_sequences: args.max_sequences.get(),
         // The gate bounds the queue; to the engine, what it is about to start waits too.
         max_queued: args.max_sequences.get().saturating_add(args.max_queued),
         cache_bytes: None,
     };
-    let open = Box::new(move |path: PathBuf| open_model(&path, options, limits.memory_bytes));
+    let (name, given, is_verified) = (serve::name_of(&args), args.adapter.clone(), args.digest.is_some());
+    let open = Box::new(move |path: PathBuf| {
+        let adapters = adapters::open(&path, &name, &given, is_verified);
+        let adapters = adapters.map_err(|source| failed_load(&LoadError::Adapters { source }))?;
+        open_model(&path, adapters, options, limits.memory_bytes)
+    });
     match runtime.block_on(serve::run(args, started, open)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -97,12 +101,22 @@ fn run_serve(runtime: &Runtime, args: Serve, started: Instant, limits: Limits, t
     }
 }
 
-fn open_model(path: &Path, options: LoadOptions, memory_limit: Option<u64>) -> Result<Model, ServeError> {
+fn failed_load(error: &LoadError) -> ServeError {
+    ServeError::Load { reason: error.reason(), message: error.to_string() }
+}
+
+fn open_model(
+    path: &Path,
+    adapters: Opened,
+    options: LoadOptions,
+    memory_limit: Option<u64>,
+) -> Result<Model, ServeError> {
     // What cannot be read counts nothing and fails at the load, with a better word.
-    let weights = alcazar_formats::inspect(path).map_or(0, |facts| load::weight_memory(&facts));
+    let weights = alcazar_formats::inspect(path).map_or(0, |facts| device::weight_memory(&facts));
+    let of_adapters = adapters.adapters.iter().map(|adapter| device::adapter_memory(adapter));
+    let weights = of_adapters.fold(weights, u64::saturating_add);
     let options = LoadOptions { cache_bytes: memory_limit.map(|limit| cache_bytes(limit, weights)), ..options };
-    let loaded = load::load(path, &options)
-        .map_err(|error| ServeError::Load { reason: error.reason(), message: error.to_string() })?;
+    let loaded = load::load(path, &options, &adapters.adapters).map_err(|error| failed_load(&error))?;
     let (facts, device) = (loaded.facts, loaded.device);
     Ok(match loaded.model {
         LoadedModel::Decoder { engine, template } => Model::Decoder(Box::new(Bundle {
@@ -111,6 +125,7 @@ fn open_model(path: &Path, options: LoadOptions, memory_limit: Option<u64>) -> R
             engine: *engine,
             device,
             layers: facts.layers,
+            adapters: adapters.served,
         })),
         LoadedModel::Encoder(encoder) => {
             Model::Encoder(EncoderBundle { tokenizer: loaded.tokenizer, encoder, device, layers: facts.layers })

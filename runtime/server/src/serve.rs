@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use self::prepare::Worker;
 pub(crate) use self::{
     failure::ServeError,
-    prepare::{Bundle, EncoderBundle, Load, Model},
+    prepare::{Bundle, EncoderBundle, Load, Model, name_of},
 };
 use crate::{
     api,
@@ -52,7 +52,7 @@ async fn run_until(
     started: Instant,
     load: Load,
 ) -> Result<(), ServeError> {
-    let name = args.name.clone().unwrap_or_else(|| prepare::name_of(&args.model));
+    let name = name_of(&args);
     let metrics = Arc::new(Metrics::new(&name).map_err(|source| ServeError::Metrics { source })?);
     let is_required = args.isolation == IsolationMode::Required && !args.isolation_target.is_empty();
     let app = Arc::new(App::new(name, metrics, started, is_required));

@@ -1,7 +1,7 @@
 //! A model of bytes that tests can foretell, behind the real engine.
 //!
 //! After a small letter comes the next one, and after `z` the end; after a capital the next one, around and around;
-//! after `?` the scores are not numbers; after a digit any digit, each as likely; after anything else comes `a`.
+//! adapters leave letters out; after `?` the scores are not numbers; after a digit any digit, each as likely; after anything else comes `a`.
 
 pub(crate) mod encoders;
 
@@ -20,6 +20,7 @@ use alcazar_engine::{Engine, EngineConfig, Gate, Speculation};
 use alcazar_text::{Grammar, GrammarCompiler, GrammarError, GrammarState, OutputFormat, ToolFormat};
 
 use crate::{
+    adapters::ServedAdapter,
     app::{App, Served},
     engine_thread::EngineThread,
     language::{Encoded, Input, Language, LanguageError, TokenText, Writer},
@@ -28,6 +29,8 @@ use crate::{
 
 const END: u32 = 256;
 const VOCABULARY: usize = 257;
+/// The first leaves one letter out each time, the second two.
+const ADAPTERS: [&str; 2] = ["evens", "thirds"];
 
 pub(crate) struct ByteModel {
     pub delay: Duration,
@@ -45,6 +48,10 @@ impl Model for ByteModel {
 
     fn cache_shape(&self) -> CacheShape {
         CacheShape { n_blocks: 4096, block_tokens: 16 }
+    }
+
+    fn n_adapters(&self) -> usize {
+        ADAPTERS.len()
     }
 
     fn forward(&mut self, batch: &Batch) -> Result<Logits, BackendError> {
@@ -65,7 +72,9 @@ impl Model for ByteModel {
                 scores[48..58].fill(1000.0);
                 continue;
             }
-            match next(last) {
+            let owner = batch.sequences.iter().find(|s| (s.first_row..s.first_row + s.n_tokens).contains(row));
+            let skipped = owner.and_then(|owner| owner.adapter).map_or(0, |adapter| adapter.0 + 1);
+            match next(last).map(|token| if token == END { END } else { token + skipped }) {
                 Some(token) => scores[token as usize] = 1000.0,
                 None => scores.fill(f32::NAN),
             }
@@ -152,6 +161,7 @@ pub(crate) struct Setup {
     pub context_length: usize,
     pub script: &'static str,
     pub request_timeout: Duration,
+    pub with_adapters: bool,
 }
 
 impl Default for Setup {
@@ -163,6 +173,7 @@ impl Default for Setup {
             context_length: 2000,
             script: "",
             request_timeout: Duration::from_mins(1),
+            with_adapters: false,
         }
     }
 }
@@ -183,6 +194,11 @@ impl Setup {
         };
         Engine::new(Box::new(model), config)
     }
+}
+
+fn served_adapters() -> Vec<ServedAdapter> {
+    let one = |name: &str| ServedAdapter { name: name.to_owned(), root: format!("adapters/{name}") };
+    ADAPTERS.map(one).into()
 }
 
 /// An app that serves the byte model under the name `bytes`.
@@ -209,7 +225,9 @@ impl TestApp {
             context_length: setup.context_length,
             request_timeout: setup.request_timeout,
             vocabulary: VOCABULARY,
+            adapters: setup.with_adapters.then(served_adapters).unwrap_or_default(),
         };
+        test.app.metrics.serve_adapters(served.adapters.iter().map(|adapter| adapter.name.clone()).collect());
         test.app.serve(served, |_| {});
         test.thread = Some(thread);
         test

@@ -50,6 +50,9 @@ pub enum ToolFormat {
     Mistral,
     /// Channels (gpt-oss).
     Harmony,
+    /// `<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>name<｜tool▁sep｜>{…}<｜tool▁call▁end｜>…`, where earlier ones have
+    /// `function<｜tool▁sep｜>name` and the arguments in a fenced block (DeepSeek and models distilled from it).
+    DeepSeek,
     /// Plain JSON: an object or a list of them.
     #[default]
     Json,
@@ -81,6 +84,7 @@ impl OutputFormat {
         let tools = [
             ("<|channel|>", ToolFormat::Harmony),
             ("[TOOL_CALLS]", ToolFormat::Mistral),
+            ("<｜tool▁calls▁begin｜>", ToolFormat::DeepSeek),
             ("<tool_call>", ToolFormat::Hermes),
             ("<|python_tag|>", ToolFormat::Llama3),
             ("<|start_header_id|>", ToolFormat::Llama3),
@@ -96,6 +100,15 @@ impl OutputFormat {
             ToolFormat::Llama3 => &["<think>", "</think>", "<|python_tag|>"],
             ToolFormat::Mistral => &["<think>", "</think>", "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]"],
             ToolFormat::Harmony => &["<|start|>", "<|channel|>", "<|constrain|>", "<|message|>", "<|end|>"],
+            ToolFormat::DeepSeek => &[
+                "<think>",
+                "</think>",
+                "<｜tool▁calls▁begin｜>",
+                "<｜tool▁call▁begin｜>",
+                "<｜tool▁sep｜>",
+                "<｜tool▁call▁end｜>",
+                "<｜tool▁calls▁end｜>",
+            ],
             ToolFormat::Json => &["<think>", "</think>"],
         }
     }
@@ -131,6 +144,14 @@ impl OutputParser {
             Tools::new(tools, expected)
         });
         Self { stages: Stages::Marked { reasoning, tools } }
+    }
+
+    /// Whether what comes next belongs to the model's thoughts, as far as the marks so far tell.
+    pub fn is_thinking(&self) -> bool {
+        match &self.stages {
+            Stages::Harmony(harmony) => harmony.is_thinking(),
+            Stages::Marked { reasoning, .. } => reasoning.as_ref().is_some_and(Reasoning::is_thinking),
+        }
     }
 
     /// Takes the next piece of text.

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use alcazar_core::{BackendError, Batch, CacheShape, Logits, Model, SeqId, TokenId};
+use alcazar_core::{AdapterId, BackendError, Batch, CacheShape, Logits, Model, SeqId, TokenId};
 use proptest::prelude::*;
 
 use super::{Engine, EngineConfig};
@@ -18,6 +18,7 @@ mod scores;
 mod turns;
 
 const VOCABULARY: usize = 17;
+const N_ADAPTERS: u32 = 2;
 /// A prompt with this token makes its scores no numbers.
 const POISON: TokenId = TokenId(16);
 
@@ -39,11 +40,14 @@ struct Seen {
     most_sequences: usize,
 }
 
+/// A token and what it was computed with.
+type Computed = (TokenId, Option<AdapterId>);
+
 /// Keeps the tokens themselves in its cache, and scores from all that it finds there: a block that was mixed up, or a
 /// token that was left out, changes every later score.
 struct HashModel {
     shape: CacheShape,
-    slots: Vec<Option<TokenId>>,
+    slots: Vec<Option<Computed>>,
     seen: Arc<Mutex<Seen>>,
     fault: Fault,
 }
@@ -55,6 +59,10 @@ impl Model for HashModel {
 
     fn cache_shape(&self) -> CacheShape {
         self.shape
+    }
+
+    fn n_adapters(&self) -> usize {
+        N_ADAPTERS as usize
     }
 
     fn forward(&mut self, batch: &Batch) -> Result<Logits, BackendError> {
@@ -82,7 +90,8 @@ impl Model for HashModel {
                     + position % self.shape.block_tokens
             };
             for row in 0..sequence.n_tokens {
-                self.slots[slot(sequence.start + row)] = Some(batch.tokens[sequence.first_row + row]);
+                let token = batch.tokens[sequence.first_row + row];
+                self.slots[slot(sequence.start + row)] = Some((token, sequence.adapter));
                 if batch.logit_rows.contains(&(sequence.first_row + row)) {
                     let history = (0..=sequence.start + row).map(|at| self.slots[slot(at)].expect("cached"));
                     scores.extend(score(history));
@@ -93,10 +102,11 @@ impl Model for HashModel {
     }
 }
 
-fn score(history: impl Iterator<Item = TokenId>) -> Vec<f32> {
+fn score(history: impl Iterator<Item = Computed>) -> Vec<f32> {
     let (mut hash, mut poisoned) = (7u64, false);
-    for token in history {
-        hash = hash.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(u64::from(token.0) + 1);
+    for (token, adapter) in history {
+        let adapter = adapter.map_or(0, |AdapterId(nth)| u64::from(nth + 1) << 32);
+        hash = hash.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(adapter + u64::from(token.0) + 1);
         poisoned |= token == POISON;
     }
     let one = |n: u64| {
@@ -206,6 +216,8 @@ fn what_cannot_be_served_is_refused_by_its_field() {
     assert_eq!(refused(request(&[1; 50], 11, 0)).field(), Some("max_tokens"));
     assert_eq!(refused(request(&[99], 1, 0)), Refused::TokenUnknown { token: 99, vocabulary: VOCABULARY });
     assert_eq!(refused(request(&[1], 0, 0)).field(), Some("max_tokens"));
+    let unknown = Request { adapter: Some(AdapterId(N_ADAPTERS)), ..request(&[1], 1, 0) };
+    assert_eq!(refused(unknown).field(), Some("model"));
     for (sampling, field) in [
         (Sampling { temperature: -1.0, ..Sampling::default() }, "temperature"),
         (Sampling { temperature: f32::NAN, ..Sampling::default() }, "temperature"),
@@ -320,6 +332,7 @@ struct Arrival {
     seed: u64,
     /// Its answer is of two tokens, and often guessed.
     is_narrow: bool,
+    adapter: Option<AdapterId>,
     steps_before: usize,
     cancelled: bool,
 }
@@ -327,6 +340,7 @@ struct Arrival {
 impl Arrival {
     fn request(&self) -> Request {
         let mut request = request(&self.prompt, self.max_tokens, self.seed);
+        request.adapter = self.adapter;
         if self.is_narrow {
             request.sampling.logit_bias = vec![(TokenId(0), 20.0), (TokenId(1), 20.0)];
         }
@@ -339,12 +353,14 @@ fn arrivals() -> impl Strategy<Value = Vec<Arrival>> {
     let prompt =
         prop_oneof![prop::collection::vec(0u32..16, 1..40), (0u32..2, 1usize..40).prop_map(|(n, len)| vec![n; len])];
     let prompt = (prompt, prop::collection::vec(0u32..2, 0..2)).prop_map(|(prompt, last)| [prompt, last].concat());
-    let arrival = (prompt, 1usize..20, 0u64..4, prop::bool::ANY, 0usize..4, prop::bool::weighted(0.15));
-    let arrival = arrival.prop_map(|(prompt, max_tokens, seed, is_narrow, steps_before, cancelled)| Arrival {
+    let adapter = prop::option::of((0..N_ADAPTERS).prop_map(AdapterId));
+    let arrival = (prompt, 1usize..20, 0u64..4, prop::bool::ANY, adapter, 0usize..4, prop::bool::weighted(0.15));
+    let arrival = arrival.prop_map(|(prompt, max_tokens, seed, is_narrow, adapter, steps_before, cancelled)| Arrival {
         prompt,
         max_tokens,
         seed,
         is_narrow,
+        adapter,
         steps_before,
         cancelled,
     });

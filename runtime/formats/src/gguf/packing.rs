@@ -61,8 +61,8 @@ impl Packing {
         }
     }
 
-    /// The same numbers as another type's bytes.
-    pub(crate) fn unpack(self, data: &[u8]) -> (WeightType, Vec<u8>) {
+    /// The same numbers as another type's bytes; what is less than a whole block is left out.
+    pub fn unpack(self, data: &[u8]) -> (WeightType, Vec<u8>) {
         match self {
             Self::IQ4_NL => (WeightType::Q8_0, data.as_chunks().0.iter().flat_map(iq4_nl).collect()),
             Self::IQ4_XS => (WeightType::F32, data.as_chunks().0.iter().flat_map(iq4_xs).collect()),

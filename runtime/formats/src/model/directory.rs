@@ -14,7 +14,7 @@ use super::{
     vocabulary::{Vocabulary, read_text},
 };
 use crate::{
-    Error, Facts, Format,
+    Error, Facts, Format, adapter,
     checkpoint::{self, Element, convert, read_index, shard_paths},
     config,
     error::excerpt,
@@ -56,6 +56,10 @@ pub(super) fn find(path: &Path) -> Result<Found, Error> {
         ([_, ..], 1..) => not_one("GGUF and safetensors files".to_owned(), "one kind; list the files to fetch"),
         ([_, _, ..], _) => not_one(format!("{} GGUF files", gguf.len()), "one; list the file to fetch"),
         ([], 1..) if path.join("config.json").exists() => Ok(Found::HuggingFace(safetensors)),
+        ([], 1..) if path.join(adapter::CONFIG).exists() => {
+            let expected = format!("its base, with the adapter in {}/NAME", adapter::FOLDER);
+            not_one("a LoRA adapter alone".to_owned(), &expected)
+        }
         ([], 1..) => not_one("safetensors files without config.json".to_owned(), "config.json beside them"),
         ([], 0) => match checkpoint::Found::look(path)? {
             Some(found) => Ok(Found::Convertible(found)),

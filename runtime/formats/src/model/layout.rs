@@ -22,7 +22,7 @@ const MODEL_LAYER: &str = "application/vnd.ollama.image.model";
 const ADAPTER_LAYER: &str = "application/vnd.ollama.image.adapter";
 
 /// The file or directory that holds the model.
-pub(super) fn locate(path: &Path) -> Result<PathBuf, Error> {
+pub(crate) fn locate(path: &Path) -> Result<PathBuf, Error> {
     let (manifests, blobs) = (path.join("manifests"), path.join("blobs"));
     if path.join("snapshots").is_dir() && blobs.is_dir() {
         return snapshot(path);

@@ -8,6 +8,7 @@ use alcazar_core::{
 use super::{Place, norm::Norm};
 use crate::{
     LoadError,
+    adapter::{Adapted, Deltas, Part},
     names::Projections,
     weights::{Linear, RawLinear},
 };
@@ -80,8 +81,8 @@ impl<B: Backend> Attention<B> {
         backend: &B,
         x: &B::Tensor,
         angles: &[Option<B::Angles>; 2],
-        batch: &Batch,
-        cache: &mut B::Cache,
+        adapted: &Adapted<'_, B>,
+        (batch, cache): (&Batch, &mut B::Cache),
     ) -> Result<B::Tensor, BackendError> {
         let [q, k, v] = &self.projections;
         let angles = match self.rotation {
@@ -90,7 +91,7 @@ impl<B: Backend> Attention<B> {
             Rotation::None => None,
         };
         let placed = |projection: &Linear<B>, norm: Option<&Norm<B>>| {
-            let mut x = projection.apply(backend, x)?;
+            let mut x = projection.adapt(backend, x, adapted)?;
             if let Some(norm) = norm {
                 x = norm.apply(backend, &x)?;
             }
@@ -103,15 +104,33 @@ impl<B: Backend> Attention<B> {
             Some([q, k]) => [Some(q), Some(k)],
             None => [None, None],
         };
-        let (q, k, v) = (placed(q, q_norm)?, placed(k, k_norm)?, v.apply(backend, x)?);
+        let (q, k, v) = (placed(q, q_norm)?, placed(k, k_norm)?, v.adapt(backend, x, adapted)?);
         let spec = AttentionSpec { slopes: &self.slopes, sinks: &self.sinks, ..self.spec };
         backend.attention([&q, &k, &v], cache, &spec, batch)
     }
 
     /// # Shapes
     /// - attended: `[rows, n_heads · head_dim]`; output: `[rows, hidden]`
-    pub(super) fn finish(&self, backend: &B, attended: &B::Tensor) -> Result<B::Tensor, BackendError> {
-        self.output.apply(backend, attended)
+    pub(super) fn finish(
+        &self,
+        backend: &B,
+        attended: &B::Tensor,
+        adapted: &Adapted<'_, B>,
+    ) -> Result<B::Tensor, BackendError> {
+        self.output.adapt(backend, attended, adapted)
+    }
+
+    /// What adapters add to a part; `None`: it is none of attention's.
+    pub(super) fn deltas(&mut self, part: Part) -> Option<&mut Deltas<B>> {
+        let [q, k, v] = &mut self.projections;
+        let linear = match part {
+            Part::Query => q,
+            Part::Key => k,
+            Part::Value => v,
+            Part::AttentionOutput => &mut self.output,
+            _ => return None,
+        };
+        Some(&mut linear.deltas)
     }
 }
 
@@ -138,7 +157,7 @@ fn projections<B: Backend>(place: &Place<'_, B>, config: &DecoderConfig) -> Resu
 }
 
 /// Rows of queries, keys and values where each key-value head has its own next to it.
-fn grouped(config: &DecoderConfig) -> [Vec<usize>; 3] {
+pub(crate) fn grouped(config: &DecoderConfig) -> [Vec<usize>; 3] {
     let n_each = config.n_heads / config.n_kv_heads;
     let [mut q, mut k, mut v] = [const { Vec::new() }; 3];
     for group in 0..config.n_kv_heads {

@@ -7,7 +7,9 @@ use alcazar_core::{
 
 use super::{Place, feed_forward::Gated};
 use crate::{
-    LoadError, mxfp4,
+    LoadError,
+    adapter::Adapted,
+    mxfp4,
     names::Experts as Names,
     weights::{Linear, RawLinear},
 };
@@ -54,7 +56,7 @@ impl<B: Backend> Experts<B> {
         // In the experts' order, so that a row's sum does not depend on the rows beside it.
         for (expert, share) in self.all.iter().zip(shares(&scores, n_experts, self.n_used, self.routing)) {
             if !share.rows.is_empty() {
-                let y = expert.apply(backend, &backend.rows(x, &share.rows)?)?;
+                let y = expert.apply(backend, &backend.rows(x, &share.rows)?, &Adapted::none())?;
                 sum = backend.add_rows(sum, &share.rows, &share.weights, &y)?;
             }
         }

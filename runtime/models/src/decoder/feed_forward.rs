@@ -3,7 +3,12 @@
 use alcazar_core::{Activation, Backend, BackendError, DecoderConfig, Gating, config::FeedForward as Kind};
 
 use super::{Place, experts::Experts};
-use crate::{LoadError, names::Inner, weights::Linear};
+use crate::{
+    LoadError,
+    adapter::{Adapted, Deltas, Part},
+    names::Inner,
+    weights::Linear,
+};
 
 pub(super) enum FeedForward<B: Backend> {
     Plain { up: Linear<B>, activation: Activation, down: Linear<B> },
@@ -52,20 +57,42 @@ impl<B: Backend> FeedForward<B> {
 
     /// # Shapes
     /// - x and output: `[rows, hidden]`
-    pub(super) fn apply(&self, backend: &B, x: &B::Tensor) -> Result<B::Tensor, BackendError> {
+    pub(super) fn apply(
+        &self,
+        backend: &B,
+        x: &B::Tensor,
+        adapted: &Adapted<'_, B>,
+    ) -> Result<B::Tensor, BackendError> {
         match self {
             Self::Plain { up, activation, down } => {
-                down.apply(backend, &backend.activate(up.apply(backend, x)?, *activation)?)
+                down.adapt(backend, &backend.activate(up.adapt(backend, x, adapted)?, *activation)?, adapted)
             }
-            Self::Gated(gated) => gated.apply(backend, x),
+            Self::Gated(gated) => gated.apply(backend, x, adapted),
             Self::Experts(experts) => experts.apply(backend, x),
         }
+    }
+
+    /// What adapters add to a part; `None`: it is none of these. Experts take none.
+    pub(super) fn deltas(&mut self, part: Part) -> Option<&mut Deltas<B>> {
+        let linear = match (self, part) {
+            (Self::Gated(gated), Part::Gate) => &mut gated.gate,
+            (Self::Gated(Gated { up, .. }) | Self::Plain { up, .. }, Part::Up) => up,
+            (Self::Gated(Gated { down, .. }) | Self::Plain { down, .. }, Part::Down) => down,
+            _ => return None,
+        };
+        Some(&mut linear.deltas)
     }
 }
 
 impl<B: Backend> Gated<B> {
-    pub(super) fn apply(&self, backend: &B, x: &B::Tensor) -> Result<B::Tensor, BackendError> {
-        let gate = self.gate.apply(backend, x)?;
-        self.down.apply(backend, &backend.gate(gate, &self.up.apply(backend, x)?, self.gating)?)
+    pub(super) fn apply(
+        &self,
+        backend: &B,
+        x: &B::Tensor,
+        adapted: &Adapted<'_, B>,
+    ) -> Result<B::Tensor, BackendError> {
+        let gate = self.gate.adapt(backend, x, adapted)?;
+        let up = self.up.adapt(backend, x, adapted)?;
+        self.down.adapt(backend, &backend.gate(gate, &up, self.gating)?, adapted)
     }
 }

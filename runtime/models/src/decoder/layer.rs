@@ -3,7 +3,10 @@
 use alcazar_core::{Backend, BackendError, Batch, DecoderConfig, config::Residual};
 
 use super::{Place, attention::Attention, feed_forward::FeedForward, norm::Norm};
-use crate::LoadError;
+use crate::{
+    LoadError,
+    adapter::{Adapted, Deltas, Part},
+};
 
 pub(super) struct Layer<B: Backend> {
     residual: Residual,
@@ -44,6 +47,11 @@ impl<B: Backend> Layer<B> {
         self.attention.share_cache();
     }
 
+    /// What adapters add to a part; `None`: the layer has no such matrix.
+    pub(super) fn deltas(&mut self, part: Part) -> Option<&mut Deltas<B>> {
+        self.attention.deltas(part).or_else(|| self.feed_forward.deltas(part))
+    }
+
     /// Attention's heads, one after the other, before its last matrix.
     ///
     /// # Shapes
@@ -53,30 +61,37 @@ impl<B: Backend> Layer<B> {
         backend: &B,
         x: &B::Tensor,
         angles: &[Option<B::Angles>; 2],
-        batch: &Batch,
-        cache: &mut B::Cache,
+        adapted: &Adapted<'_, B>,
+        stored: (&Batch, &mut B::Cache),
     ) -> Result<B::Tensor, BackendError> {
         match &self.norms[0] {
             Some(norm) if self.residual != Residual::NormOfSum => {
-                self.attention.attend(backend, &norm.apply(backend, x)?, angles, batch, cache)
+                self.attention.attend(backend, &norm.apply(backend, x)?, angles, adapted, stored)
             }
-            _ => self.attention.attend(backend, x, angles, batch, cache),
+            _ => self.attention.attend(backend, x, angles, adapted, stored),
         }
     }
 
     /// # Shapes
     /// - x (the residual stream) and output: `[rows, hidden]`; attended: `[rows, n_heads · head_dim]`
-    pub(super) fn finish(&self, backend: &B, x: B::Tensor, attended: &B::Tensor) -> Result<B::Tensor, BackendError> {
+    pub(super) fn finish(
+        &self,
+        backend: &B,
+        x: B::Tensor,
+        attended: &B::Tensor,
+        adapted: &Adapted<'_, B>,
+    ) -> Result<B::Tensor, BackendError> {
         let [first, attention_after, second, feed_forward_after] = self.norms.each_ref().map(Option::as_ref);
         let scaled = |x: B::Tensor| match self.result_scale {
             Some(scale) => backend.scale(x, scale),
             None => Ok(x),
         };
-        let attended = scaled(normed(backend, attention_after, self.attention.finish(backend, attended)?)?)?;
+        let attended = self.attention.finish(backend, attended, adapted)?;
+        let attended = scaled(normed(backend, attention_after, attended)?)?;
         let feed_forward = |x: &B::Tensor, norm: Option<&Norm<B>>| {
             let result = match norm {
-                Some(norm) => self.feed_forward.apply(backend, &norm.apply(backend, x)?)?,
-                None => self.feed_forward.apply(backend, x)?,
+                Some(norm) => self.feed_forward.apply(backend, &norm.apply(backend, x)?, adapted)?,
+                None => self.feed_forward.apply(backend, x, adapted)?,
             };
             scaled(normed(backend, feed_forward_after, result)?)
         };

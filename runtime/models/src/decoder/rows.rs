@@ -3,7 +3,7 @@
 use alcazar_core::{Backend, BackendError, Batch, CacheShape, DecoderConfig, backend::CacheSpec, config::RopeTable};
 
 use super::{Input, Output, layer::Layer, parts, ropes};
-use crate::{LoadError, weights::Loader};
+use crate::{LoadError, adapter::Adapted, weights::Loader};
 
 /// Tokens of a block of the scratch cache.
 pub(crate) const BLOCK_TOKENS: usize = 16;
@@ -49,10 +49,11 @@ impl<B: Backend> Rows<B> {
             Some(backend.angles(&positions, &rope.frequencies, rope.magnitude))
         });
         let angles = [global.transpose()?, local.transpose()?];
+        let adapted = Adapted::of(batch, &[]);
         let mut x = self.input.apply(backend, batch)?;
         for layer in &self.layers {
-            let attended = layer.attend(backend, &x, &angles, batch, &mut cache)?;
-            x = layer.finish(backend, x, &attended)?;
+            let attended = layer.attend(backend, &x, &angles, &adapted, (batch, &mut cache))?;
+            x = layer.finish(backend, x, &attended, &adapted)?;
         }
         self.output.rows(backend, x)
     }

@@ -34,7 +34,7 @@ fn sequences(packed: &PackedBatch) -> Batch {
     for (id, n_tokens) in (0u64..).zip(packed.lengths.iter().copied()) {
         let end = next + u32::try_from(n_tokens.div_ceil(BLOCK_TOKENS)).unwrap_or(u32::MAX);
         let blocks = (next..end).map(BlockId).collect();
-        batch.sequences.push(Sequence { id: SeqId(id), first_row, n_tokens, start: 0, blocks });
+        batch.sequences.push(Sequence { id: SeqId(id), first_row, n_tokens, start: 0, blocks, adapter: None });
         first_row += n_tokens;
         next = end;
     }

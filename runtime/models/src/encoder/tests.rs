@@ -5,14 +5,13 @@ mod gguf;
 
 use std::path::{Path, PathBuf};
 
-use alcazar_backend_candle::CandleBackend;
 use alcazar_core::{Encoder, PackedBatch};
 use serde_json::Value;
 
-use super::load_encoder;
-use crate::LoadError;
+use crate::{LoadError, tests::On};
 
 const TOLERANCE: f32 = 2e-4;
+const COSINE: f64 = 0.99999;
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/encoders")
@@ -35,9 +34,9 @@ fn text(value: &Value) -> Text {
     Text { tokens: ids("tokens"), types: ids("types"), rows: serde_json::from_value(value["rows"].clone()).unwrap() }
 }
 
-fn open(name: &str, backend: CandleBackend) -> Box<dyn Encoder> {
+fn open(name: &str, on: On) -> Box<dyn Encoder> {
     let files = alcazar_formats::open(&fixtures().join(name)).unwrap();
-    load_encoder(backend, files.config().encoder().unwrap(), &files).unwrap()
+    on.load_encoder(files.config().encoder().unwrap(), &files).unwrap()
 }
 
 fn packed(texts: &[&Text], is_per_token: bool) -> PackedBatch {
@@ -56,18 +55,28 @@ fn difference(found: &[Vec<f32>], expected: &[Vec<f32>]) -> f32 {
     pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
 #[test]
 fn every_family_and_head_answers_as_the_reference() {
     let references = references();
     assert!(references.len() >= 49);
     for (name, texts) in references {
-        for backend in [CandleBackend::plain(), CandleBackend::cpu()] {
-            let mut encoder = open(&name, backend);
+        for on in [On::Candle, On::SERVED] {
+            let mut encoder = open(&name, on);
             let is_per_token = encoder.config().head.is_per_token();
             for text in &texts {
                 let found = encoder.forward(&packed(&[text], is_per_token)).unwrap();
                 let error = difference(&found, &text.rows);
-                assert!(error <= TOLERANCE, "{name}: off by {error} for {} tokens", text.tokens.len());
+                let length = text.tokens.len();
+                assert!(error <= TOLERANCE, "{name} on {on:?}: off by {error} for {length} tokens");
+                for (found, expected) in found.iter().zip(&text.rows) {
+                    let cosine = cosine(found, expected);
+                    assert!(cosine >= COSINE, "{name} on {on:?}: cosine {cosine} for {length} tokens");
+                }
             }
         }
     }
@@ -76,7 +85,7 @@ fn every_family_and_head_answers_as_the_reference() {
 #[test]
 fn a_text_is_the_same_among_others() {
     for (name, texts) in references() {
-        let mut encoder = open(&name, CandleBackend::cpu());
+        let mut encoder = open(&name, On::SERVED);
         let is_per_token = encoder.config().head.is_per_token();
         let order = [2, 0, 1, 2].map(|nth| &texts[nth]);
         let found = encoder.forward(&packed(&order, is_per_token)).unwrap();
@@ -90,7 +99,7 @@ fn a_text_is_the_same_among_others() {
 #[test]
 fn only_the_rows_that_are_wanted_are_answered() {
     let (name, texts) = references().into_iter().find(|(name, _)| name == "bert-mask").unwrap();
-    let mut encoder = open(&name, CandleBackend::cpu());
+    let mut encoder = open(&name, On::SERVED);
     let mut batch = PackedBatch::default();
     batch.push(&texts[1].tokens, &texts[1].types, &[2, 5]);
     let found = encoder.forward(&batch).unwrap();
@@ -104,6 +113,6 @@ fn a_tensor_of_another_shape_is_refused() {
     let files = alcazar_formats::open(&fixtures().join("bert")).unwrap();
     let mut config = files.config().encoder().unwrap().clone();
     config.feed_forward += 1;
-    let error = load_encoder(CandleBackend::cpu(), &config, &files).err().unwrap();
+    let error = On::SERVED.load_encoder(&config, &files).err().unwrap();
     assert!(matches!(&error, LoadError::Shape { name, .. } if name.contains("intermediate")), "{error}");
 }

@@ -1,8 +1,7 @@
-//! Every family against transformers (tests/reference/families.py), from each format, on both paths of the backend.
+//! Every family against transformers (tests/reference/families.py), from each format, on both backends.
 
 use std::path::PathBuf;
 
-use alcazar_backend_candle::CandleBackend;
 use alcazar_core::{
     Batch, BlockId, CacheShape, Logits, Model, RawTensor, SeqId, Sequence, SourceError, TokenId, WeightSource,
     WeightType,
@@ -12,14 +11,17 @@ use alcazar_formats::ModelFiles;
 use half::f16;
 use serde_json::Value;
 
-use super::{difference, floats, tokens};
-use crate::load;
+use super::{On, difference, floats, tokens};
 
 const CACHE: CacheShape = CacheShape { n_blocks: 40, block_tokens: 8 };
-/// Of the plain path, whose cache is f32.
-const PLAIN_TOLERANCE: f32 = 2e-4;
-/// Of the host's, which keeps keys and values in f16.
-const HOST_TOLERANCE: f32 = 2e-2;
+/// Where the cache is f32.
+const TOLERANCE: f32 = 2e-4;
+/// Where keys and values are kept in f16.
+const F16_TOLERANCE: f32 = 2e-2;
+
+fn tolerance(on: On) -> f32 {
+    if on == On::SERVED { F16_TOLERANCE } else { TOLERANCE }
+}
 
 struct Fixture {
     folder: PathBuf,
@@ -45,19 +47,19 @@ impl Fixture {
         Self { folder, prompt: tokens(&expected["prompt"]), rows, greedy: tokens(&expected["greedy"]), served }
     }
 
-    fn open(&self, file: &str, backend: CandleBackend) -> Box<dyn Model> {
+    fn open(&self, file: &str, on: On) -> Box<dyn Model> {
         let path = if file.is_empty() { self.folder.clone() } else { self.folder.join(file) };
         let files = alcazar_formats::open(&path).unwrap();
         let mut config = files.config().decoder().unwrap().clone();
         config.context_length = self.served;
-        load(backend, &config, &files, CACHE).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        on.load(&config, &files, CACHE).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 }
 
 /// Tokens of one sequence, whose cache blocks are `first, first + 1, …`.
 fn part(id: u64, first: u32, start: usize, n_tokens: usize, first_row: usize) -> Sequence {
     let blocks = (first..first + 12).map(BlockId).collect();
-    Sequence { id: SeqId(id), first_row, n_tokens, start, blocks }
+    Sequence { id: SeqId(id), first_row, n_tokens, start, blocks, adapter: None }
 }
 
 fn alone(tokens: &[TokenId], start: usize, logit_rows: Vec<usize>) -> Batch {
@@ -84,25 +86,26 @@ fn continued(model: &mut dyn Model, prompt: &[TokenId], n: usize) -> Vec<TokenId
 /// Scores of all rows that the reference has, and the likeliest tokens that follow.
 fn is_the_reference(fixture: &Fixture, file: &str) {
     let place = fixture.folder.join(file);
-    for (backend, tolerance) in [(CandleBackend::plain(), PLAIN_TOLERANCE), (CandleBackend::cpu(), HOST_TOLERANCE)] {
-        let mut model = fixture.open(file, backend);
+    for on in On::ALL {
+        let mut model = fixture.open(file, on);
         let batch = alone(&fixture.prompt, 0, fixture.rows.iter().map(|(row, _)| *row).collect());
         let scores = model.forward(&batch).unwrap();
         for (nth, (row, expected)) in fixture.rows.iter().enumerate() {
             let error = difference(scores.row(nth).unwrap(), expected);
-            assert!(error < tolerance, "{} row {row}: {error}, at most {tolerance}", place.display());
+            assert!(error < tolerance(on), "{} row {row} on {on:?}: {error}", place.display());
         }
         let found = continued(&mut *model, &fixture.prompt, fixture.greedy.len());
-        assert_eq!(found, fixture.greedy, "{}", place.display());
+        assert_eq!(found, fixture.greedy, "{} on {on:?}", place.display());
     }
 }
 
-/// Whole, in chunks, and among others: the same scores. On the host a last bit may be rounded to another f16.
+/// Whole, in chunks, and among others: the same scores. A last bit may be rounded to another f16.
 fn stands_alone_and_in_company(fixture: &Fixture) {
     let prompt = &fixture.prompt;
     let last = prompt.len() - 1;
-    for (backend, tolerance) in [(CandleBackend::plain(), 1e-4), (CandleBackend::cpu(), HOST_TOLERANCE)] {
-        let open = || fixture.open("", backend.clone());
+    for on in On::ALL {
+        let tolerance = if on == On::SERVED { F16_TOLERANCE } else { 1e-4 };
+        let open = || fixture.open("", on);
         let close = |found: Option<&[f32]>, expected: &Logits| {
             let error = difference(found.unwrap(), expected.row(0).unwrap());
             assert!(error < tolerance, "{error}, at most {tolerance}");
@@ -133,7 +136,7 @@ fn answers_through_the_engine(fixture: &Fixture) {
         seed: 1,
         speculation: Speculation::default(),
     };
-    let mut engine = Engine::new(fixture.open("", CandleBackend::cpu()), config);
+    let mut engine = Engine::new(fixture.open("", On::SERVED), config);
     let request = |prompt: &[TokenId], n: usize| Request {
         prompt: prompt.to_vec(),
         max_tokens: Some(n),
@@ -264,20 +267,25 @@ impl WeightSource for Dequantised {
 /// Its products round the other side to 8 bits, and three layers of noise make more of it than a trained model would.
 #[test]
 fn gpt_oss_in_mxfp4() {
+    const ROUNDED: f32 = 0.5;
     let fixture = Fixture::read("gpt-oss-mxfp4");
     let batch = alone(&fixture.prompt, 0, fixture.rows.iter().map(|(row, _)| *row).collect());
-    let from_gguf = fixture.open("gguf", CandleBackend::plain()).forward(&batch).unwrap();
-    let from_hugging_face = fixture.open("", CandleBackend::plain()).forward(&batch).unwrap();
-    assert_eq!(from_gguf, from_hugging_face, "the same numbers, packed otherwise");
-    let files = alcazar_formats::open(&fixture.folder.join("gguf")).unwrap();
-    let config = files.config().decoder().unwrap().clone();
-    let mut exact = load(CandleBackend::plain(), &config, &Dequantised(files), CACHE).unwrap();
-    let exact = exact.forward(&batch).unwrap();
-    for (nth, (row, expected)) in fixture.rows.iter().enumerate() {
-        let error = difference(exact.row(nth).unwrap(), expected);
-        assert!(error < PLAIN_TOLERANCE, "row {row}: {error}");
-        let error = difference(from_gguf.row(nth).unwrap(), expected);
-        assert!(error < 0.5, "row {row}: {error}");
+    for on in On::ALL {
+        let [from_gguf, from_hugging_face] = ["gguf", ""].map(|file| fixture.open(file, on).forward(&batch).unwrap());
+        let files = alcazar_formats::open(&fixture.folder.join("gguf")).unwrap();
+        let config = files.config().decoder().unwrap().clone();
+        let exact = on.load(&config, &Dequantised(files), CACHE).unwrap().forward(&batch).unwrap();
+        for (nth, (row, expected)) in fixture.rows.iter().enumerate() {
+            let error = |scores: &Logits| difference(scores.row(nth).unwrap(), expected);
+            let most = if on == On::SERVED { ROUNDED } else { TOLERANCE };
+            assert!(error(&exact) < most, "row {row} on {on:?}: {}", error(&exact));
+            for rounded in [&from_gguf, &from_hugging_face] {
+                assert!(error(rounded) < ROUNDED, "row {row} on {on:?}: {}", error(rounded));
+            }
+        }
+        if on == On::Candle {
+            assert_eq!(from_gguf, from_hugging_face, "the same numbers, packed otherwise");
+        }
     }
 }
 
@@ -319,9 +327,9 @@ fn names_may_begin_as_other_publishers_have_them() {
         let fixture = Fixture::read(name);
         let files = alcazar_formats::open(&fixture.folder).unwrap();
         let config = files.config().decoder().unwrap().clone();
-        let mut model = load(CandleBackend::plain(), &config, &Prefixed { files, theirs, fixtures }, CACHE).unwrap();
+        let mut model = On::Candle.load(&config, &Prefixed { files, theirs, fixtures }, CACHE).unwrap();
         let scores = model.forward(&alone(&fixture.prompt, 0, vec![23])).unwrap();
-        assert!(difference(scores.row(0).unwrap(), &fixture.rows[3].1) < PLAIN_TOLERANCE, "{name} {theirs}");
+        assert!(difference(scores.row(0).unwrap(), &fixture.rows[3].1) < TOLERANCE, "{name} {theirs}");
     }
 }
 

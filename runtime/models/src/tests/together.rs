@@ -6,8 +6,8 @@ use alcazar_engine::Load;
 
 use super::*;
 
-fn shaped(backend: CandleBackend, path: &Path, config: EngineConfig) -> Engine {
-    Engine::new(open(backend, path), config)
+fn shaped(on: On, path: &Path, config: EngineConfig) -> Engine {
+    Engine::new(open(on, path), config)
 }
 
 /// Prompts that begin alike, of many lengths, chosen greedily and by chance.
@@ -57,14 +57,14 @@ fn an_answer_is_the_same_alone_and_with_all_that_saves_work() {
             seed: 1,
             speculation: Speculation::default(),
         };
-        for backend in [CandleBackend::plain, CandleBackend::cpu] {
-            let (together, load) = answers(shaped(backend(), &path, config), all.clone());
+        for on in [On::Candle, On::SERVED] {
+            let (together, load) = answers(shaped(on, &path, config), all.clone());
             assert!(load.preemptions_total > 0 && load.cache_found_total > 0, "{load:?}");
             assert!(load.guessed_right_total > 0 && load.guessed_right_total < load.guessed_tokens_total, "{load:?}");
             for (request, together) in all.iter().zip(together) {
                 let request = Request { computes_all: true, ..request.clone() };
                 let whole = EngineConfig { step_tokens: 64, ..config };
-                let (alone, load) = answers(shaped(backend(), &path, whole), vec![request]);
+                let (alone, load) = answers(shaped(on, &path, whole), vec![request]);
                 assert_eq!((load.cache_found_total, load.guessed_tokens_total), (0, 0));
                 assert_eq!(alone, [together], "{}", path.display());
             }

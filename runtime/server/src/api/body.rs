@@ -23,7 +23,7 @@ const MAX_BODIES_KIB: usize = 8 * MAX_BODY_BYTES / 1024;
 pub(super) async fn read(
     room: &BodyRoom,
     headers: &HeaderMap,
-    body: Body,
+    mut body: Body,
 ) -> Result<(Map<String, Value>, usize), ApiError> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|bytes| bytes > MAX_BODY_BYTES) {
@@ -32,8 +32,11 @@ pub(super) async fn read(
     }
     let collected = async {
         let _room = room.enter(announced.unwrap_or(MAX_BODY_BYTES)).await;
-        let bytes = match Limited::new(body, MAX_BODY_BYTES).collect().await {
-            Err(error) if error.is::<LengthLimitError>() => return Err(ApiError::too_large(MAX_BODY_BYTES)),
+        let bytes = match Limited::new(&mut body, MAX_BODY_BYTES).collect().await {
+            Err(error) if error.is::<LengthLimitError>() => {
+                discard(body).await;
+                return Err(ApiError::too_large(MAX_BODY_BYTES));
+            }
             Err(_) => return Err(ApiError::body_broken()),
             Ok(collected) => collected.to_bytes(),
         };
@@ -88,7 +91,42 @@ fn parse(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        convert::Infallible,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+    };
+
     use super::*;
+
+    /// A body without an announced length that counts what is read of it.
+    fn counted(n_bytes: usize) -> (Body, Arc<AtomicUsize>) {
+        let read = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&read);
+        let pieces = futures::stream::iter((0..n_bytes / PIECE).map(move |_| {
+            counter.fetch_add(PIECE, Ordering::Relaxed);
+            Ok::<_, Infallible>(vec![b' '; PIECE])
+        }));
+        (Body::from_stream(pieces), read)
+    }
+
+    const PIECE: usize = 64 << 10;
+
+    #[tokio::test]
+    async fn what_is_too_large_is_read_on_within_a_bound() {
+        for (n_bytes, most) in [(6 << 20, 6 << 20), (100 << 20, MAX_BODY_BYTES + MAX_DISCARDED_BYTES + 2 * PIECE)] {
+            for announced in [None, Some(n_bytes)] {
+                let headers = announced.map(|bytes: usize| (CONTENT_LENGTH, bytes.into())).into_iter().collect();
+                let (body, read_bytes) = counted(n_bytes);
+                let error = read(&BodyRoom::default(), &headers, body).await.expect_err("it is too large");
+                assert_eq!(error.told().0, 413);
+                let found = read_bytes.load(Ordering::Relaxed);
+                assert!(found >= n_bytes.min(MAX_DISCARDED_BYTES) && found <= most, "{found} of {n_bytes}");
+            }
+        }
+    }
 
     #[test]
     fn what_is_no_object_is_told_by_its_place_only() {

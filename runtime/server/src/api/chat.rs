@@ -19,7 +19,7 @@ use super::{
     tools::Tools,
 };
 use crate::{
-    app::App,
+    app::{App, Named},
     language::{Conversation, Input},
 };
 
@@ -28,14 +28,14 @@ pub(super) async fn handle(State(app): State<Arc<App>>, request: Request) -> Res
     let (head, body) = request.into_parts();
     let (object, body_bytes) = body::read(&app.bodies, &head.headers, body).await?;
     let mut fields = Fields::new(object);
-    check_model(&mut fields, &app)?;
-    let job = parse(&mut fields, body_bytes)?;
+    let Named { name, adapter } = check_model(&mut fields, &app)?;
+    let job = Job { adapter, ..parse(&mut fields, body_bytes)? };
     let (is_stream, n) = (job.knobs.is_stream, job.knobs.n);
     let (with_usage, with_logprobs) = (job.knobs.with_usage, job.knobs.logprobs.is_some());
     let started = start(served, job).await?;
     let format = served.language.format();
     let shape = ChatShape {
-        header: Header::new("chatcmpl", &app),
+        header: Header::new("chatcmpl", name),
         language: Arc::clone(&served.language),
         parsers: (0..n).map(|_| Parser::new(format, &started.expected)).collect(),
         with_usage,

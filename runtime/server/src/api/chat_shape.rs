@@ -29,6 +29,8 @@ pub(super) struct Parser {
     inner: OutputParser,
     format: OutputFormat,
     n_calls: usize,
+    /// Tokens of thoughts, their marks included.
+    reasoning_tokens: usize,
 }
 
 /// A choice that was taken apart.
@@ -42,12 +44,20 @@ pub(super) struct Parts {
 
 impl Parser {
     pub(super) fn new(format: OutputFormat, expected: &Expected) -> Self {
-        Self { inner: OutputParser::new(format, expected.clone()), format, n_calls: 0 }
+        Self { inner: OutputParser::new(format, expected.clone()), format, n_calls: 0, reasoning_tokens: 0 }
     }
 
-    pub(super) fn push(&mut self, text: &str) -> Vec<Delta> {
-        let deltas = self.inner.push(text);
+    pub(super) fn push(&mut self, piece: &Text) -> Vec<Delta> {
+        let was_thinking = self.inner.is_thinking();
+        let deltas = self.inner.push(&piece.text);
+        if was_thinking || self.inner.is_thinking() {
+            self.reasoning_tokens += piece.tokens.len();
+        }
         self.count(deltas)
+    }
+
+    pub(super) const fn reasoning_tokens(&self) -> usize {
+        self.reasoning_tokens
     }
 
     pub(super) fn finish(&mut self) -> Vec<Delta> {
@@ -78,9 +88,11 @@ impl Parser {
     }
 
     /// All of an answer.
-    pub(super) fn parts(&mut self, text: &str) -> Parts {
+    pub(super) fn parts(&mut self, pieces: &[Text]) -> Parts {
         let mut parts = Parts::default();
-        for delta in self.push(text).into_iter().chain(self.finish()) {
+        let mut deltas: Vec<Delta> = pieces.iter().flat_map(|piece| self.push(piece)).collect();
+        deltas.extend(self.finish());
+        for delta in deltas {
             match delta {
                 Delta::Content(text) => parts.content.push_str(&text),
                 Delta::Reasoning(text) => parts.reasoning.push_str(&text),
@@ -125,6 +137,10 @@ impl ChatShape {
         values.iter().map(|delta| self.chunk(index, delta, &logprobs.take(), None)).collect()
     }
 
+    fn reasoning_tokens(&self) -> usize {
+        self.parsers.iter().map(Parser::reasoning_tokens).sum()
+    }
+
     fn delta(&self, choice: usize, delta: Delta) -> Value {
         match delta {
             Delta::Content(text) => json!({"content": text}),
@@ -141,9 +157,9 @@ impl ChatShape {
     }
 
     fn choice(&mut self, index: usize, whole: &Whole) -> Value {
-        let logprobs = self.logprobs(&whole.tokens);
+        let logprobs = self.logprobs(&whole.tokens());
         let Some(parser) = self.parsers.get_mut(index) else { return Value::Null };
-        let parts = parser.parts(&whole.text);
+        let parts = parser.parts(&whole.pieces);
         let reason = parser.reason(whole.finish_reason);
         let mut message = json!({"role": "assistant", "content": parts.content, "refusal": null});
         if !parts.reasoning.is_empty() {
@@ -167,7 +183,7 @@ impl Shape for ChatShape {
     }
 
     fn text(&mut self, choice: usize, text: Text) -> Vec<Frame> {
-        let deltas = self.parsers.get_mut(choice).map(|parser| parser.push(&text.text)).unwrap_or_default();
+        let deltas = self.parsers.get_mut(choice).map(|parser| parser.push(&text)).unwrap_or_default();
         self.deltas(choice, deltas, &text.tokens)
     }
 
@@ -181,14 +197,14 @@ impl Shape for ChatShape {
 
     fn close(&mut self, usage: &Usage) -> Vec<Frame> {
         let mut last = self.object("chat.completion.chunk", &json!([]));
-        last["usage"] = sse::usage(usage);
+        last["usage"] = sse::usage(usage, self.reasoning_tokens());
         self.with_usage.then_some(Frame::data(last)).into_iter().chain([Frame::DONE]).collect()
     }
 
     fn whole(&mut self, choices: Vec<Whole>, usage: &Usage) -> Value {
         let choices = choices.iter().enumerate().map(|(index, whole)| self.choice(index, whole)).collect();
         let mut answer = self.object("chat.completion", &choices);
-        answer["usage"] = sse::usage(usage);
+        answer["usage"] = sse::usage(usage, self.reasoning_tokens());
         answer
     }
 }

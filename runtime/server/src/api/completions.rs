@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     answer::{Text, Told},
-    app::App,
+    app::{App, Named},
     language::{Input, Language},
 };
 
@@ -32,10 +32,10 @@ pub(super) async fn handle(State(app): State<Arc<App>>, request: Request) -> Res
     let (head, body) = request.into_parts();
     let (object, body_bytes) = body::read(&app.bodies, &head.headers, body).await?;
     let mut fields = Fields::new(object);
-    check_model(&mut fields, &app)?;
-    let job = parse(&mut fields, body_bytes)?;
+    let Named { name, adapter } = check_model(&mut fields, &app)?;
+    let job = Job { adapter, ..parse(&mut fields, body_bytes)? };
     let shape = TextShape {
-        header: Header::new("cmpl", &app),
+        header: Header::new("cmpl", name),
         language: Arc::clone(&served.language),
         offsets: vec![0; job.inputs.len() * job.knobs.n],
         with_usage: job.knobs.with_usage,
@@ -128,16 +128,17 @@ impl Shape for TextShape {
 
     fn close(&mut self, usage: &Usage) -> Vec<Frame> {
         let mut last = self.object(&json!([]));
-        last["usage"] = sse::usage(usage);
+        last["usage"] = sse::usage(usage, 0);
         self.with_usage.then_some(Frame::data(last)).into_iter().chain([Frame::DONE]).collect()
     }
 
     fn whole(&mut self, choices: Vec<Whole>, usage: &Usage) -> Value {
         let choices = choices.iter().enumerate();
-        let choices = choices.map(|(n, whole)| self.choice(n, &whole.text, &whole.tokens, Some(whole.finish_reason)));
+        let choices =
+            choices.map(|(n, whole)| self.choice(n, &whole.text(), &whole.tokens(), Some(whole.finish_reason)));
         let mut answer = Value::Array(choices.collect());
         answer = self.object(&answer);
-        answer["usage"] = sse::usage(usage);
+        answer["usage"] = sse::usage(usage, 0);
         answer
     }
 }

@@ -71,8 +71,13 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "request_incomplete", "the body of the request ended early")
     }
 
-    pub(crate) fn unknown_model(served: &str) -> Self {
-        let message = format!("the model that 'model' names is not served here; this endpoint serves '{served}'");
+    /// `served`: the model, then its adapters.
+    pub(crate) fn unknown_model(served: &[&str]) -> Self {
+        const MOST: usize = 20;
+        let shown: Vec<_> = served.iter().take(MOST).map(|name| format!("'{name}'")).collect();
+        let more = if served.len() > MOST { ", and more that /v1/models lists" } else { "" };
+        let served = shown.join(", ");
+        let message = format!("the model that 'model' names is not served here; this endpoint serves {served}{more}");
         Self { param: Some("model".to_owned()), ..Self::new(StatusCode::NOT_FOUND, "model_not_found", message) }
     }
 
@@ -123,6 +128,7 @@ impl ApiError {
                 ),
                 ..Self::field(max_tokens, "context_length_exceeded", "")
             },
+            Refused::AdapterUnknown { .. } => Self::failed(),
             Refused::PromptEmpty => Self::field(prompt, "invalid_value", "must not be empty"),
             Refused::TokenUnknown { vocabulary, .. } => {
                 Self::field(prompt, "invalid_value", format!("holds a token beyond the vocabulary of {vocabulary}"))

@@ -9,6 +9,7 @@ use std::{
     time::SystemTime,
 };
 
+use alcazar_core::AdapterId;
 use alcazar_engine::{Constraint, Permit, Request};
 use alcazar_text::Expected;
 use tokio::time::Instant;
@@ -16,7 +17,7 @@ use tokio::time::Instant;
 use super::{ApiError, fields::Fields, knobs::Knobs, structured::Asked};
 use crate::{
     answer::{Answer, Answers, Echo, Telling},
-    app::{App, Served},
+    app::{App, Named, Served},
     constraint::GrammarConstraint,
     language::{Encoded, Input, Language, LanguageError},
 };
@@ -28,6 +29,8 @@ const INLINE_BYTES: usize = 16 << 10;
 pub(super) struct Job {
     /// At least one.
     pub inputs: Vec<Input>,
+    /// What they are computed with beside the model.
+    pub adapter: Option<AdapterId>,
     /// The field that holds them.
     pub field: &'static str,
     /// Whether answers begin with their prompts.
@@ -47,6 +50,7 @@ impl Job {
     pub(super) fn new(inputs: Vec<Input>) -> Self {
         Self {
             inputs,
+            adapter: None,
             field: "prompt",
             echo: false,
             knobs: Knobs::default(),
@@ -65,21 +69,16 @@ pub(super) struct Started {
     pub expected: Expected,
 }
 
-/// Compares the name in a request with the model that is served.
-pub(super) fn check_model(fields: &mut Fields, app: &App) -> Result<(), ApiError> {
-    if check_model_if_named(fields, app)? {
-        Ok(())
-    } else {
-        Err(ApiError::field("model", "missing_required_parameter", "is missing; name the model to use"))
-    }
+/// Looks for the name in a request among what is served.
+pub(super) fn check_model(fields: &mut Fields, app: &App) -> Result<Named, ApiError> {
+    let missing = || ApiError::field("model", "missing_required_parameter", "is missing; name the model to use");
+    check_model_if_named(fields, app)?.ok_or_else(missing)
 }
 
-/// The same for routes that work without. Whether there was a name.
-pub(super) fn check_model_if_named(fields: &mut Fields, app: &App) -> Result<bool, ApiError> {
-    match fields.string("model")? {
-        Some(name) if name != app.model_name => Err(ApiError::unknown_model(&app.model_name)),
-        name => Ok(name.is_some()),
-    }
+/// The same for routes that work without.
+pub(super) fn check_model_if_named(fields: &mut Fields, app: &App) -> Result<Option<Named>, ApiError> {
+    let Some(name) = fields.string("model")? else { return Ok(None) };
+    app.named(name).map(Some).ok_or_else(|| ApiError::unknown_model(&app.names()))
 }
 
 /// From a job to running answers. Places are taken before the text is touched: a full queue must cost nothing.
@@ -175,6 +174,7 @@ fn request(served: &Served, job: &Job, encoded: &Encoded, nth: usize) -> Request
         logprobs: knobs.logprobs.or(scores_prompt.then_some(0)),
         scores_prompt,
         constraint: None,
+        adapter: job.adapter,
         cache_salt: knobs.cache_salt.clone(),
         tenant: knobs.user.clone(),
         computes_all: false,
@@ -203,9 +203,9 @@ pub(super) struct Header {
 }
 
 impl Header {
-    pub(super) fn new(prefix: &str, app: &App) -> Self {
+    pub(super) fn new(prefix: &str, model: String) -> Self {
         let created = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Self { id: new_id(prefix), created, model: app.model_name.clone() }
+        Self { id: new_id(prefix), created, model }
     }
 }
 

@@ -1,11 +1,16 @@
-//! Pure: probabilities as the two routes word them.
+//! Pure: probabilities as the routes word them.
 
 use serde_json::{Value, json};
 
 use crate::{answer::Told, language::Language};
 
-/// Chat: one object for each token.
+/// Chat: a list of [`entries`].
 pub(super) fn chat(tokens: &[Told], language: &dyn Language) -> Value {
+    json!({"content": entries(tokens, language), "refusal": null})
+}
+
+/// One object for each token.
+pub(super) fn entries(tokens: &[Told], language: &dyn Language) -> Vec<Value> {
     let entry = |token, logprob: f32| {
         let told = language.token(token);
         json!({"token": told.text, "logprob": finite(logprob), "bytes": told.bytes})
@@ -16,7 +21,7 @@ pub(super) fn chat(tokens: &[Told], language: &dyn Language) -> Value {
         one["top_logprobs"] = logprobs.top.iter().map(|(token, logprob)| entry(*token, *logprob)).collect();
         Some(one)
     });
-    json!({"content": tokens.collect::<Vec<_>>(), "refusal": null})
+    tokens.collect()
 }
 
 /// Completions: lists side by side. `offset`: characters of the answer before the first token; moves behind the last.

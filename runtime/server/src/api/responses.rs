@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use alcazar_engine::MAX_LOGPROBS;
 use axum::{
     extract::{Request, State},
     response::Response,
@@ -19,7 +20,7 @@ use super::{
     tools::Tools,
 };
 use crate::{
-    app::App,
+    app::{App, Named},
     language::{Conversation, Input},
 };
 
@@ -45,20 +46,21 @@ pub(super) async fn handle(State(app): State<Arc<App>>, request: Request) -> Res
     let (object, body_bytes) = body::read(&app.bodies, &head.headers, body).await?;
     let told = told(&object);
     let mut fields = Fields::new(object);
-    check_model(&mut fields, &app)?;
-    let job = parse(&mut fields, body_bytes)?;
+    let Named { name, adapter } = check_model(&mut fields, &app)?;
+    let job = Job { adapter, ..parse(&mut fields, body_bytes)? };
     let is_stream = job.knobs.is_stream;
+    let language = job.knobs.logprobs.map(|_| Arc::clone(&served.language));
     let started = start(served, job).await?;
     let parser = Parser::new(served.language.format(), &started.expected);
-    let shape = ResponseShape::new(Header::new("resp", &app), told, parser);
+    let shape = ResponseShape::new(Header::new("resp", name), told, parser, language);
     sse::respond(shape, started.answers, is_stream).await
 }
 
 /// Pure: what the request asks for.
 pub(super) fn parse(fields: &mut Fields, body_bytes: usize) -> Result<Job, ApiError> {
     fields.refuse(&UNSERVED)?;
-    fields.strings("include")?;
-    let knobs = knobs(fields)?;
+    let mut knobs = knobs(fields)?;
+    knobs.logprobs = logprobs(fields)?;
     let mut extra = Map::new();
     if let Some(mut reasoning) = fields.object("reasoning")? {
         let effort = reasoning.string("effort").map_err(|error| error.within("reasoning"))?;
@@ -70,6 +72,15 @@ pub(super) fn parse(fields: &mut Fields, body_bytes: usize) -> Result<Job, ApiEr
     let conversation = Conversation { messages, tools: tools.for_template(), add_generation_prompt: true, extra };
     let job = Job { field: "input", knobs, body_bytes, is_parsed: true, ..Job::new(vec![Input::Chat(conversation)]) };
     with_tools(job, &tools, grammar)
+}
+
+/// How many of the likeliest tokens are told beside each; `None`: no probabilities are.
+fn logprobs(fields: &mut Fields) -> Result<Option<usize>, ApiError> {
+    let most = i64::try_from(MAX_LOGPROBS).unwrap_or(i64::MAX);
+    let top = fields.integer("top_logprobs", 0..=most)?.and_then(|n| usize::try_from(n).ok());
+    let included = fields.strings("include")?;
+    let is_asked = top.is_some_and(|n| n > 0) || included.iter().any(|name| name == "message.output_text.logprobs");
+    Ok(is_asked.then_some(top.unwrap_or(0)))
 }
 
 fn knobs(fields: &mut Fields) -> Result<Knobs, ApiError> {

@@ -61,7 +61,7 @@ fn routes() -> Vec<Route> {
         get(
             "/v1/models",
             "listModels",
-            "The model that is served.",
+            "The model that is served, and its adapters.",
             self::get(models::list),
             body::<answers::ModelList>(),
         ),
@@ -184,7 +184,7 @@ pub(super) fn router() -> Router<Arc<App>> {
 }
 
 async fn openapi(State(app): State<Arc<App>>) -> Json<Value> {
-    Json(description(&app.model_name))
+    Json(description(&app.names()))
 }
 
 /// Requests that must name the model.
@@ -200,7 +200,7 @@ const NAMING: [&str; 8] = [
 ];
 
 /// The API as OpenAPI 3.1 describes it.
-pub(super) fn description(model: &str) -> Value {
+pub(super) fn description(models: &[&str]) -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.definitions_path = "/components/schemas".into();
         settings.meta_schema = None;
@@ -213,7 +213,7 @@ pub(super) fn description(model: &str) -> Value {
     }
     let mut schemas = Value::Object(schemas.take_definitions(true));
     for request in NAMING {
-        schemas[request]["properties"]["model"]["enum"] = json!([model]);
+        schemas[request]["properties"]["model"]["enum"] = json!(models);
     }
     json!({
         "openapi": "3.1.0",

@@ -37,9 +37,19 @@ pub(super) trait Shape: Send + 'static {
 /// A choice that is complete.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Whole {
-    pub text: String,
-    pub tokens: Vec<Told>,
+    /// As they came.
+    pub pieces: Vec<Text>,
     pub finish_reason: &'static str,
+}
+
+impl Whole {
+    pub(super) fn text(&self) -> String {
+        self.pieces.iter().map(|piece| piece.text.as_str()).collect()
+    }
+
+    pub(super) fn tokens(&self) -> Vec<Told> {
+        self.pieces.iter().flat_map(|piece| piece.tokens.iter().cloned()).collect()
+    }
 }
 
 /// One event of a stream.
@@ -69,12 +79,14 @@ impl Frame {
     }
 }
 
-pub(super) fn usage(usage: &Usage) -> Value {
+/// `reasoning_tokens`: those of the answer that were thoughts.
+pub(super) fn usage(usage: &Usage, reasoning_tokens: usize) -> Value {
     json!({
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
         "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+        "completion_tokens_details": {"reasoning_tokens": reasoning_tokens},
     })
 }
 
@@ -89,10 +101,7 @@ async fn at_once(mut shape: impl Shape, mut answers: Answers) -> Result<Response
     while let Some((nth, piece)) = answers.next().await {
         let Some(choice) = choices.get_mut(nth) else { continue };
         match piece {
-            Piece::Text(text) => {
-                choice.text.push_str(&text.text);
-                choice.tokens.extend(text.tokens);
-            }
+            Piece::Text(text) => choice.pieces.push(text),
             Piece::End { finish_reason, .. } => choice.finish_reason = finish_reason,
             Piece::Failed => return Err(ApiError::failed()),
             Piece::Expired => return Err(ApiError::expired()),

@@ -1,5 +1,6 @@
 //! The API over the real engine and a model of bytes.
 
+mod adapters;
 mod answers;
 mod choices;
 mod description;

@@ -1,6 +1,6 @@
 //! From files on a volume to a model that has answered once.
 
-use std::{path::Path, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use alcazar_contract::status::ServeStatus;
 use alcazar_core::Encoder;
@@ -10,6 +10,7 @@ use alcazar_text::Tokenizer;
 
 use super::ServeError;
 use crate::{
+    adapters::ServedAdapter,
     app::{App, Served, ServedEncoder, Unready},
     benchmark, cli,
     encoder_thread::EncoderThread,
@@ -37,6 +38,7 @@ pub(crate) struct Bundle {
     pub device: String,
     pub layers: u32,
     pub vocabulary: u32,
+    pub adapters: Vec<ServedAdapter>,
 }
 
 /// A model that judges texts, or makes vectors of them.
@@ -76,7 +78,8 @@ pub(super) async fn prepare(args: &cli::Serve, app: &App, load: Load) -> Result<
 }
 
 async fn decoder(args: &cli::Serve, app: &App, bundle: Bundle, digest: String) -> Result<Worker, ServeError> {
-    let Bundle { language, engine, device, layers, vocabulary } = bundle;
+    let Bundle { language, engine, device, layers, vocabulary, adapters } = bundle;
+    app.metrics.serve_adapters(adapters.iter().map(|adapter| adapter.name.clone()).collect());
     app.metrics.cache(&engine.load());
     let context_length = engine.context_length();
     let thread =
@@ -85,7 +88,8 @@ async fn decoder(args: &cli::Serve, app: &App, bundle: Bundle, digest: String) -
     let gate = gate(args, context_length);
     let request_timeout = Duration::from_secs(args.request_seconds.get());
     let engine = thread.handle();
-    let served = Served { language, engine, gate, context_length, request_timeout, vocabulary: vocabulary as usize };
+    let served =
+        Served { language, engine, gate, context_length, request_timeout, vocabulary: vocabulary as usize, adapters };
     app.serve(served, |status| tell(status, digest, device, layers));
     Ok(Worker::Engine(thread))
 }
@@ -129,9 +133,12 @@ async fn verify(args: &cli::Serve, app: &App) -> Result<String, ServeError> {
     Err(ServeError::Verify { source: FetchError::ManifestDigest { expected: expected.clone(), found, n_files } })
 }
 
-/// The name of a model that was given none: that of its path, without `.gguf`.
-pub(super) fn name_of(model: &Path) -> String {
-    let name = model.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+/// The name of the model; of one that was given none that of its path, without `.gguf`.
+pub(crate) fn name_of(args: &cli::Serve) -> String {
+    if let Some(name) = &args.name {
+        return name.clone();
+    }
+    let name = args.model.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     match name.trim_end_matches(".gguf") {
         "" => "model".to_owned(),
         name => name.to_owned(),

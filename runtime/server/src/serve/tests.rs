@@ -53,6 +53,7 @@ fn bytes(setup: Setup) -> Load {
             device: "CPU".to_owned(),
             layers: 1,
             vocabulary: 257,
+            adapters: vec![],
         })))
     })
 }

@@ -1,12 +1,12 @@
 //! The tiny encoders of tests/fixtures behind the real thread and routes.
 
 use std::{
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
 };
 
-use alcazar_backend_candle::CandleBackend;
 use alcazar_core::Encoder;
 use alcazar_engine::Gate;
 use alcazar_text::Tokenizer;
@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::{
     app::{App, ServedEncoder},
+    device::Device,
     encoder_thread::EncoderThread,
     metrics::Metrics,
 };
@@ -29,8 +30,8 @@ pub(crate) fn pipelines() -> Value {
 
 pub(crate) fn encoder(name: &str) -> (Arc<Tokenizer>, Box<dyn Encoder>) {
     let files = alcazar_formats::open(&fixtures().join(name)).unwrap();
-    let encoder =
-        alcazar_models::load_encoder(CandleBackend::cpu(), files.config().encoder().unwrap(), &files).unwrap();
+    let device = Device::open(NonZeroUsize::MIN).unwrap();
+    let encoder = device.load_encoder(files.config().encoder().unwrap(), &files).unwrap();
     (Arc::new(Tokenizer::open(&files).unwrap()), encoder)
 }
 

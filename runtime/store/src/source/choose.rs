@@ -1,5 +1,7 @@
 //! Pure: which files of a repository a server needs, when the user names none.
 
+mod adapters;
+
 use crate::error::FetchError;
 
 #[cfg(test)]
@@ -40,8 +42,16 @@ const TRAINING: [&str; 6] =
 /// The last layer of some sentence embedders.
 const DENSE: &str = "2_Dense/pytorch_model.bin";
 
-/// Safetensors with what belongs to them, or else the only GGUF, or what can be converted.
+/// Safetensors with what belongs to them, or else the only GGUF, or what can be converted; and the adapters beside it.
 pub(super) fn choose(names: &[&str]) -> Result<Vec<String>, FetchError> {
+    let (of_adapters, of_model): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| adapters::is_within(name));
+    adapters::refuse_alone(&of_model)?;
+    let mut chosen = choose_model(&of_model)?;
+    chosen.extend(adapters::choose(&of_adapters)?);
+    Ok(chosen)
+}
+
+fn choose_model(names: &[&str]) -> Result<Vec<String>, FetchError> {
     let weights = safetensors(&at_root(names, ".safetensors"), names)?;
     if !weights.is_empty() {
         return Ok(with_companions(weights, names));
@@ -142,6 +152,10 @@ fn one_of<'a>(files: &[&'a str], usual: &str, kind: &str) -> Result<Vec<&'a str>
 /// Whether servers open files of this name.
 pub(crate) fn is_served(name: &str) -> bool {
     let name = name.to_lowercase();
+    // What an adapter consists of says nothing about its base.
+    if adapters::is_within(&name) {
+        return false;
+    }
     [".safetensors", ".gguf"].iter().any(|suffix| name.ends_with(suffix))
 }
 

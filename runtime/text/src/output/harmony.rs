@@ -27,6 +27,10 @@ enum Body {
 }
 
 impl Harmony {
+    pub(super) fn is_thinking(&self) -> bool {
+        self.body == Body::Reasoning
+    }
+
     pub(super) fn push(&mut self, text: &str) -> Vec<Delta> {
         self.held.push_str(text);
         let mut deltas = Vec::new();

@@ -30,6 +30,10 @@ impl Reasoning {
         Self { state, held: String::new(), after_mark: starts_thinking }
     }
 
+    pub(super) fn is_thinking(&self) -> bool {
+        self.state == State::Thinking
+    }
+
     pub(super) fn push(&mut self, text: &str) -> Vec<Delta> {
         self.held.push_str(text);
         let mut deltas = Vec::new();

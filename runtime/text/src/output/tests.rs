@@ -124,6 +124,36 @@ fn each_family_s_calls_are_found() {
 }
 
 #[test]
+fn deepseek_s_calls_are_found_in_both_ways_of_writing_them() {
+    let format = OutputFormat { tools: ToolFormat::DeepSeek, thinks: true };
+    let tools = expects(&["f", "g"]);
+    let two = &[("f", r#"{"a": "```"}"#), ("g", "{}")];
+    let fenced = "<think>\nWell.\n</think>\n\nSee.<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n{\"a\": \"```\"}\n```<｜tool▁call▁end｜>\n<｜tool▁call▁begin｜>function<｜tool▁sep｜>g\n```json\n{}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>";
+    check(format, &tools, fenced, "See.", "Well.\n", two);
+    let plain = "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{\"a\": \"```\"}<｜tool▁call▁end｜><｜tool▁call▁begin｜>g<｜tool▁sep｜>{}<｜tool▁call▁end｜><｜tool▁calls▁end｜>";
+    check(format, &tools, plain, "", "", two);
+    check(format, &expects(&[]), plain, plain, "", &[]);
+}
+
+#[test]
+fn it_is_known_when_a_model_thinks() {
+    let mut parser = OutputParser::new(OutputFormat { tools: ToolFormat::Json, thinks: true }, Expected::default());
+    let mut thinks = |text: &str| {
+        parser.push(text);
+        parser.is_thinking()
+    };
+    assert_eq!(["<think>", "Hm", ".", "</think>", "So"].map(&mut thinks), [true, true, true, false, false]);
+    let mut parser = OutputParser::new(OutputFormat { tools: ToolFormat::Harmony, thinks: false }, Expected::default());
+    let mut thinks = |text: &str| {
+        parser.push(text);
+        parser.is_thinking()
+    };
+    let said =
+        ["<|channel|>", "analysis", "<|message|>", "Hm", "<|end|>", "<|start|>assistant<|channel|>final<|message|>"];
+    assert_eq!(said.map(&mut thinks), [false, false, true, true, false, false]);
+}
+
+#[test]
 fn reasoning_is_separated() {
     let thinks = OutputFormat { tools: ToolFormat::Hermes, thinks: true };
     let none = Expected::default();

@@ -45,6 +45,7 @@ impl Tools {
             ToolFormat::Hermes => Some("<tool_call>"),
             ToolFormat::Llama3 => Some("<|python_tag|>"),
             ToolFormat::Mistral => Some("[TOOL_CALLS]"),
+            ToolFormat::DeepSeek => Some("<｜tool▁calls▁begin｜>"),
             ToolFormat::Harmony | ToolFormat::Json => None,
         }
     }
@@ -52,8 +53,22 @@ impl Tools {
     const fn close(&self) -> Option<&'static str> {
         match self.format {
             ToolFormat::Hermes => Some("</tool_call>"),
+            ToolFormat::DeepSeek => Some("<｜tool▁calls▁end｜>"),
             _ => None,
         }
+    }
+
+    /// What may stand between calls, beside blanks.
+    const fn between_calls(&self) -> &'static [&'static str] {
+        match self.format {
+            ToolFormat::DeepSeek => &["```", "<｜tool▁call▁begin｜>", "<｜tool▁call▁end｜>"],
+            _ => &[],
+        }
+    }
+
+    /// Whether a call's name stands before its arguments and not in them.
+    const fn has_name_first(&self) -> bool {
+        matches!(self.format, ToolFormat::Mistral | ToolFormat::DeepSeek)
     }
 
     /// Whether a call may stand without a mark, at the beginning of an answer.
@@ -130,6 +145,13 @@ impl Tools {
         let has_close = self.close().is_some();
         let rest = if has_close { self.held.trim_start() } else { self.held.trim_start_matches(is_gap) };
         self.held = rest.to_owned();
+        if let Some(mark) = self.between_calls().iter().find(|mark| self.held.starts_with(**mark)) {
+            self.held = self.held.split_off(mark.len());
+            return true;
+        }
+        if !self.held.is_empty() && self.between_calls().iter().any(|mark| mark.starts_with(self.held.as_str())) {
+            return false;
+        }
         let Some(first) = self.held.chars().next() else { return false };
         let close = self.close().unwrap_or_default();
         if first == '{' {
@@ -146,7 +168,7 @@ impl Tools {
         if has_close && close.starts_with(self.held.as_str()) {
             return false;
         }
-        if self.format == ToolFormat::Mistral && (first.is_alphanumeric() || first == '_') {
+        if self.has_name_first() && (first.is_alphanumeric() || first == '_') {
             self.state = State::Name(String::new());
             return true;
         }
@@ -163,8 +185,7 @@ impl Tools {
         };
         let rest = self.held.split_off(at);
         name.push_str(&std::mem::replace(&mut self.held, rest));
-        // The bracket of a mark that is repeated was passed over as that of a list.
-        let name = name.trim_start_matches("TOOL_CALLS]").split('[').next().unwrap_or_default().trim().to_owned();
+        let name = called(name).to_owned();
         deltas.push(Delta::Call { index: self.n_calls, name: name.clone() });
         let scanner = Box::new(CallScanner::of_arguments(name));
         self.state = State::Call { scanner, raw: String::new(), is_told: true, is_bare: false };
@@ -209,4 +230,14 @@ impl Tools {
         self.state = State::Between;
         true
     }
+}
+
+/// The function in what stands before its arguments.
+fn called(before: &str) -> &str {
+    if let Some((kind, name)) = before.split_once("<｜tool▁sep｜>") {
+        let name = name.trim().trim_end_matches("json").trim_end_matches('`').trim();
+        return if name.is_empty() { kind.trim() } else { name };
+    }
+    // The bracket of a mark that is repeated was passed over as that of a list.
+    before.trim_start_matches("TOOL_CALLS]").split('[').next().unwrap_or_default().trim()
 }

@@ -66,6 +66,28 @@ fn tenants_with_salts_of_their_own_share_nothing() {
 }
 
 #[test]
+fn adapters_share_nothing_whatever_salt_a_client_thinks_of() {
+    let with = |adapter: Option<u32>, salt: &str| Request {
+        adapter: adapter.map(AdapterId),
+        cache_salt: Some(salt.to_owned()),
+        ..long(&[1; 9])
+    };
+    let requests = [with(None, ""), with(Some(0), ""), with(Some(1), ""), with(None, "0/"), with(None, "/")];
+    assert_eq!(cached(requests.to_vec()), [0; 5]);
+    assert_eq!(cached(vec![with(Some(1), "a"), with(Some(1), "b"), with(Some(1), "a")]), [0, 0, 8]);
+}
+
+#[test]
+fn the_engine_tells_which_adapters_run_and_wait() {
+    let (mut engine, _) = engine(Setup { max_sequences: 2, ..ROOMY });
+    for adapter in [None, Some(AdapterId(1)), Some(AdapterId(0)), Some(AdapterId(1))] {
+        engine.submit(Request { adapter, ..long(&[1; 9]) }).unwrap();
+    }
+    engine.step();
+    assert_eq!(engine.adapters(), [[AdapterId(1)].into(), [AdapterId(0), AdapterId(1)].into()]);
+}
+
+#[test]
 fn whoever_wants_all_computed_reuses_nothing() {
     let scored = Request { scores_prompt: true, logprobs: Some(0), ..long(&[1; 9]) };
     let measured = Request { computes_all: true, ..long(&[1; 9]) };

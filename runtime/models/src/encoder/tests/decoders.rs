@@ -3,18 +3,18 @@
 
 use std::path::PathBuf;
 
-use alcazar_backend_candle::CandleBackend;
+use alcazar_backend_cpu::CachePrecision;
 use alcazar_core::{Encoder, Head, PackedBatch};
 use alcazar_text::Tokenizer;
 use serde_json::Value;
 
 use super::{Text, difference, packed, text};
-use crate::load_encoder;
+use crate::tests::On;
 
-/// Of the plain path.
-const PLAIN_TOLERANCE: f32 = 2e-4;
-/// Of the host's, which keeps keys and values in f16.
-const HOST_TOLERANCE: f32 = 2e-2;
+/// Where the cache is f32.
+const TOLERANCE: f32 = 2e-4;
+/// Where keys and values are kept in f16.
+const F16_TOLERANCE: f32 = 2e-2;
 
 fn fixtures() -> PathBuf {
     super::fixtures().with_file_name("embedders")
@@ -24,9 +24,9 @@ fn expected() -> serde_json::Map<String, Value> {
     serde_json::from_slice(&std::fs::read(fixtures().join("expected.json")).unwrap()).unwrap()
 }
 
-fn open(name: &str, backend: CandleBackend) -> (Tokenizer, Box<dyn Encoder>) {
+fn open(name: &str, on: On) -> (Tokenizer, Box<dyn Encoder>) {
     let files = alcazar_formats::open(&fixtures().join(name)).unwrap();
-    let encoder = load_encoder(backend, files.config().encoder().unwrap(), &files).unwrap();
+    let encoder = on.load_encoder(files.config().encoder().unwrap(), &files).unwrap();
     (Tokenizer::open(&files).unwrap(), encoder)
 }
 
@@ -44,9 +44,9 @@ fn decoders_make_vectors_and_judge_as_the_reference() {
     let all = expected();
     assert_eq!(all.len(), 11);
     for (name, value) in &all {
-        for (backend, tolerance) in [(CandleBackend::plain(), PLAIN_TOLERANCE), (CandleBackend::cpu(), HOST_TOLERANCE)]
-        {
-            let (_, mut encoder) = open(name, backend);
+        for on in On::ALL {
+            let tolerance = if on == On::SERVED { F16_TOLERANCE } else { TOLERANCE };
+            let (_, mut encoder) = open(name, on);
             let makes_vectors = matches!(encoder.config().head, Head::Embedding(_));
             for text in texts(value) {
                 let found = encoder.forward(&packed(&[&text], false)).unwrap();
@@ -65,7 +65,7 @@ fn texts_have_the_vectors_of_sentence_transformers() {
     let with_texts: Vec<_> = all.iter().filter(|(_, value)| value["texts"].is_array()).collect();
     assert_eq!(with_texts.len(), 6);
     for (name, value) in with_texts {
-        let (tokenizer, mut encoder) = open(name, CandleBackend::cpu());
+        let (tokenizer, mut encoder) = open(name, On::SERVED);
         let Head::Embedding(head) = encoder.config().head.clone() else { panic!("{name}") };
         assert_eq!(head.prompt.is_some(), name == "qwen3-prompt");
         for text in value["texts"].as_array().unwrap() {
@@ -83,7 +83,7 @@ fn texts_have_the_vectors_of_sentence_transformers() {
 #[test]
 fn a_text_is_the_same_among_others() {
     for (name, value) in &expected() {
-        let (_, mut encoder) = open(name, CandleBackend::plain());
+        let (_, mut encoder) = open(name, On::Cpu(CachePrecision::F32));
         let texts = texts(value);
         let order = [2, 0, 1, 2].map(|nth| &texts[nth]);
         let found = encoder.forward(&packed(&order, false)).unwrap();

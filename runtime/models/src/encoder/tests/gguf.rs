@@ -1,9 +1,8 @@
 //! The same encoders from GGUF (tests/reference/encoders_gguf.py): the same numbers, and close ones where they are quantised.
 
-use alcazar_backend_candle::CandleBackend;
 use alcazar_core::Head;
 
-use super::{TOLERANCE, Text, difference, fixtures, open, packed, references};
+use super::{On, TOLERANCE, Text, difference, fixtures, open, packed, references};
 
 fn files(folder: &str) -> Vec<(String, Vec<Text>)> {
     let there = references().into_iter().filter(|(name, _)| fixtures().join(name).join(folder).exists());
@@ -24,8 +23,8 @@ fn every_encoder_is_the_same_from_gguf() {
     let files = files("gguf");
     assert_eq!(files.len(), 11);
     for (name, texts) in files {
-        for backend in [CandleBackend::plain(), CandleBackend::cpu()] {
-            let mut encoder = open(&name, backend);
+        for on in On::ALL {
+            let mut encoder = open(&name, on);
             for text in &texts {
                 let found = encoder.forward(&packed(&[text], false)).unwrap();
                 let error = difference(&found, &normalised(&text.rows, &encoder.config().head));
@@ -40,8 +39,8 @@ fn quantised_encoders_are_close() {
     let files = files("gguf-quantised");
     assert_eq!(files.len(), 2);
     for (name, texts) in files {
-        for backend in [CandleBackend::plain(), CandleBackend::cpu()] {
-            let mut encoder = open(&name, backend);
+        for on in On::ALL {
+            let mut encoder = open(&name, on);
             for text in &texts {
                 let found = encoder.forward(&packed(&[text], false)).unwrap();
                 let expected = normalised(&text.rows, &encoder.config().head);
@@ -54,7 +53,7 @@ fn quantised_encoders_are_close() {
 
 #[test]
 fn labels_come_along() {
-    let encoder = open("roberta-classify/gguf", CandleBackend::cpu());
+    let encoder = open("roberta-classify/gguf", On::SERVED);
     assert!(
         matches!(&encoder.config().head, Head::Classification(head) if head.labels == ["calm", "glad", "cross"]),
         "{:?}",

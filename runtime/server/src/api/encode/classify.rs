@@ -32,7 +32,7 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request) -> Res
         }
         head => return Err(NotServed::OfTask(head.task()).into()),
     };
-    let Header { id, created, model } = Header::new("classify", &app);
+    let Header { id, created, model } = Header::new("classify", app.model_name.clone());
     Ok(Json(json!({"id": id, "object": "list", "created": created, "model": model, "data": data, "usage": usage})))
 }
 

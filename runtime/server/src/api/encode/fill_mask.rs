@@ -40,7 +40,7 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request) -> Res
         let guesses: Vec<Value> = rows.iter().map(|scores| likeliest(scores, top_k, &asked.served.tokenizer)).collect();
         data.push(json!({"index": index, "masks": guesses}));
     }
-    let Header { id, created, model } = Header::new("fill", &app);
+    let Header { id, created, model } = Header::new("fill", app.model_name.clone());
     let usage = encoded.usage();
     Ok(Json(json!({"id": id, "object": "list", "created": created, "model": model, "data": data, "usage": usage})))
 }

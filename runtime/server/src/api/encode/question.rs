@@ -39,7 +39,7 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request) -> Res
         return Err(ApiError::field("context", "invalid_value", "must not be empty"));
     };
     let answer: String = context.chars().skip(start).take(end - start).collect();
-    let Header { id, model, .. } = Header::new("answer", &app);
+    let Header { id, model, .. } = Header::new("answer", app.model_name.clone());
     let usage = encoded.usage();
     Ok(Json(json!({
         "id": id, "model": model, "answer": answer, "score": score, "start": start, "end": end, "usage": usage,

@@ -33,7 +33,7 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request) -> Res
         }
         result
     });
-    let Header { id, model, .. } = Header::new("rerank", &app);
+    let Header { id, model, .. } = Header::new("rerank", app.model_name.clone());
     Ok(Json(json!({"id": id, "model": model, "results": results.collect::<Vec<_>>(), "usage": usage})))
 }
 

@@ -1,5 +1,7 @@
 //! Responses: items of output, at once or as events.
 
+use std::sync::Arc;
+
 use alcazar_engine::Usage;
 use alcazar_text::Delta;
 use serde_json::{Value, json};
@@ -8,9 +10,13 @@ use super::super::{
     ApiError,
     chat_shape::Parser,
     generate::{Header, new_id},
+    logprobs,
     sse::{Frame, Shape, Whole},
 };
-use crate::answer::Text;
+use crate::{
+    answer::{Text, Told},
+    language::Language,
+};
 
 pub(super) struct ResponseShape {
     header: Header,
@@ -20,6 +26,10 @@ pub(super) struct ResponseShape {
     items: Vec<Item>,
     n_events: u64,
     finish_reason: &'static str,
+    /// Where probabilities are asked for: what words them.
+    language: Option<Arc<dyn Language>>,
+    /// Tokens whose text is held back.
+    held: Vec<Told>,
 }
 
 struct Item {
@@ -27,6 +37,8 @@ struct Item {
     kind: Kind,
     /// Text, or arguments.
     text: String,
+    /// Of a message's tokens.
+    logprobs: Vec<Value>,
     is_open: bool,
 }
 
@@ -58,7 +70,9 @@ impl Item {
 
     fn part(&self) -> Value {
         match self.kind {
-            Kind::Message => json!({"type": "output_text", "text": self.text, "annotations": [], "logprobs": []}),
+            Kind::Message => {
+                json!({"type": "output_text", "text": self.text, "annotations": [], "logprobs": self.logprobs})
+            }
             Kind::Reasoning | Kind::Call { .. } => json!({"type": "reasoning_text", "text": self.text}),
         }
     }
@@ -76,8 +90,8 @@ impl Item {
 }
 
 impl ResponseShape {
-    pub(super) const fn new(header: Header, told: Value, parser: Parser) -> Self {
-        Self { header, told, parser, items: Vec::new(), n_events: 0, finish_reason: "" }
+    pub(super) const fn new(header: Header, told: Value, parser: Parser, language: Option<Arc<dyn Language>>) -> Self {
+        Self { header, told, parser, items: Vec::new(), n_events: 0, finish_reason: "", language, held: Vec::new() }
     }
 
     fn object(&self, status: &str, usage: Option<&Usage>) -> Value {
@@ -90,7 +104,7 @@ impl ResponseShape {
                 "input_tokens": usage.prompt_tokens,
                 "input_tokens_details": {"cached_tokens": usage.cached_tokens},
                 "output_tokens": usage.completion_tokens,
-                "output_tokens_details": {"reasoning_tokens": 0},
+                "output_tokens_details": {"reasoning_tokens": self.parser.reasoning_tokens()},
                 "total_tokens": usage.prompt_tokens + usage.completion_tokens,
             })),
         });
@@ -109,23 +123,31 @@ impl ResponseShape {
 
     fn take(&mut self, delta: Delta) -> Vec<Frame> {
         match delta {
-            Delta::Content(text) => self.piece(Kind::Message, &text),
-            Delta::Reasoning(text) => self.piece(Kind::Reasoning, &text),
+            Delta::Content(text) => {
+                let tokens = std::mem::take(&mut self.held);
+                let logprobs = self.language.as_ref().map(|language| logprobs::entries(&tokens, &**language));
+                self.piece(Kind::Message, &text, logprobs.unwrap_or_default())
+            }
+            Delta::Reasoning(text) => {
+                self.held.clear();
+                self.piece(Kind::Reasoning, &text, vec![])
+            }
             Delta::Call { name, .. } => {
+                self.held.clear();
                 let call_id = self.parser.call_id();
                 let mut frames = self.end_item();
                 frames.extend(self.begin(Kind::Call { call_id, name }));
                 frames
             }
             Delta::Arguments { text, .. } => match self.items.last().map(|item| item.kind.clone()) {
-                Some(kind @ Kind::Call { .. }) => self.piece(kind, &text),
+                Some(kind @ Kind::Call { .. }) => self.piece(kind, &text, vec![]),
                 _ => vec![],
             },
         }
     }
 
     /// More of the open item, or of a new one when it is of another kind.
-    fn piece(&mut self, kind: Kind, text: &str) -> Vec<Frame> {
+    fn piece(&mut self, kind: Kind, text: &str, logprobs: Vec<Value>) -> Vec<Frame> {
         let mut frames = Vec::new();
         if self.items.last().is_none_or(|item| item.kind != kind || !item.is_open) {
             frames.extend(self.end_item());
@@ -140,7 +162,8 @@ impl ResponseShape {
             data["content_index"] = 0.into();
         }
         if item.kind == Kind::Message {
-            data["logprobs"] = json!([]);
+            data["logprobs"] = json!(logprobs);
+            item.logprobs.extend(logprobs);
         }
         frames.push(self.event(name, data));
         frames
@@ -153,7 +176,7 @@ impl ResponseShape {
             Kind::Call { .. } => "fc",
         };
         let is_call = matches!(kind, Kind::Call { .. });
-        let item = Item { id: new_id(prefix), kind, text: String::new(), is_open: true };
+        let item = Item { id: new_id(prefix), kind, text: String::new(), logprobs: vec![], is_open: true };
         let (id, part, value, output_index) = (item.id.clone(), item.part(), item.value(), self.items.len());
         self.items.push(item);
         let mut frames =
@@ -177,15 +200,15 @@ impl ResponseShape {
             Kind::Call { name, .. } => Some(name.clone()),
             Kind::Message | Kind::Reasoning => None,
         };
-        let is_message = item.kind == Kind::Message;
+        let logprobs = (item.kind == Kind::Message).then(|| json!(item.logprobs));
         let mut frames = Vec::new();
         if let Some(call_name) = call_name {
             data["name"] = call_name.into();
             frames.push(self.event(name, data));
         } else {
             data["content_index"] = 0.into();
-            if is_message {
-                data["logprobs"] = json!([]);
+            if let Some(logprobs) = logprobs {
+                data["logprobs"] = logprobs;
             }
             frames.push(self.event(name, data));
             let data = json!({"item_id": id, "output_index": output_index, "content_index": 0, "part": part});
@@ -208,7 +231,12 @@ impl Shape for ResponseShape {
     }
 
     fn text(&mut self, _: usize, text: Text) -> Vec<Frame> {
-        self.parser.push(&text.text).into_iter().flat_map(|delta| self.take(delta)).collect()
+        let thoughts = self.parser.reasoning_tokens();
+        let deltas = self.parser.push(&text);
+        if self.language.is_some() && self.parser.reasoning_tokens() == thoughts {
+            self.held.extend(text.tokens);
+        }
+        deltas.into_iter().flat_map(|delta| self.take(delta)).collect()
     }
 
     fn end(&mut self, _: usize, finish_reason: &'static str) -> Vec<Frame> {
@@ -234,7 +262,9 @@ impl Shape for ResponseShape {
 
     fn whole(&mut self, choices: Vec<Whole>, usage: &Usage) -> Value {
         for whole in choices {
-            self.text(0, Text { text: whole.text, tokens: vec![] });
+            for piece in whole.pieces {
+                self.text(0, piece);
+            }
             self.end(0, whole.finish_reason);
         }
         self.object(self.status(), Some(usage))

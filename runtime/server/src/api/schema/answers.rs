@@ -34,6 +34,10 @@ pub(in crate::api) struct ModelAnswer {
     /// Seconds since 1970.
     pub created: u64,
     pub owned_by: String,
+    /// Where an adapter lies; of the model, its name.
+    pub root: String,
+    /// The model whose adapter it is; null: it is the model.
+    pub parent: Option<String>,
     /// Tokens of prompt and answer; null while the model loads.
     pub max_model_len: Option<u64>,
 }
@@ -85,11 +89,12 @@ pub(in crate::api) struct CompletionChoice {
 }
 
 #[derive(JsonSchema, Serialize)]
-#[expect(clippy::struct_field_names, reason = "the API's own names")]
 pub(in crate::api) struct UsageAnswer {
     pub prompt_tokens: u64,
     pub completion_tokens: u64,
     pub total_tokens: u64,
+    /// `reasoning_tokens`: those of the answer that were thoughts.
+    pub completion_tokens_details: Option<Map<String, Value>>,
 }
 
 #[derive(JsonSchema, Serialize)]

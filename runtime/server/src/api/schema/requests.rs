@@ -190,6 +190,9 @@ pub(in crate::api) struct ResponseRequest {
     /// `effort`, for templates that know it.
     pub reasoning: Option<Map<String, Value>>,
     pub include: Option<Vec<String>>,
+    /// How many of the likeliest tokens to tell beside each of a message.
+    #[schemars(range(max = 20))]
+    pub top_logprobs: Option<u8>,
     /// Only false: nothing is kept.
     pub store: Option<bool>,
     /// Only `disabled`.

@@ -18,6 +18,7 @@ async fn one_request_may_have_several_answers() {
         answer["usage"],
         json!({
             "prompt_tokens": 1, "completion_tokens": 9, "total_tokens": 10, "prompt_tokens_details": {"cached_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": 0},
         })
     );
     let body = completion(json!(["w", "X", "u"]), json!({"n": 2, "max_tokens": 3, "stop": "C"}));

@@ -5,7 +5,7 @@ use crate::api::{chat, completions, fields::Fields, responses, routes::descripti
 
 /// A property that the parser leaves behind is one that only the description knows.
 fn left(request: &str, required: &Value, parse: impl Fn(&mut Fields) -> bool) -> Vec<String> {
-    let described = description("bytes");
+    let described = description(&["bytes"]);
     let properties = &described["components"]["schemas"][request]["properties"];
     let mut body: serde_json::Map<String, Value> = properties
         .as_object()
@@ -77,7 +77,7 @@ async fn health_says_why_nothing_is_served() {
 
 #[test]
 fn every_field_of_encoders_that_is_described_is_read() {
-    let described = description("bytes");
+    let described = description(&["bytes"]);
     for (request, read) in [
         ("EmbeddingRequest", ["model", "input", "encoding_format", "dimensions"].as_slice()),
         ("RerankRequest", &["model", "query", "documents", "top_n", "return_documents"]),

@@ -106,3 +106,30 @@ async fn what_needs_a_memory_is_refused() {
         ("response.failed", 500)
     );
 }
+
+#[tokio::test]
+async fn probabilities_are_told_of_messages_and_thoughts_are_counted() {
+    let test = TestApp::serving(Setup { script: SAID, ..Setup::default() });
+    let body = ask("w", json!({"include": ["message.output_text.logprobs"], "top_logprobs": 2}));
+    let answer = post(&test, RESPONSES, body.clone()).await.json();
+    let part = &answer["output"][1]["content"][0];
+    let logprobs = part["logprobs"].as_array().unwrap();
+    let told: String = logprobs.iter().filter_map(|one| one["token"].as_str()).collect();
+    assert!(told.starts_with("\nSo."), "{told}");
+    assert!(logprobs.iter().all(|one| one["top_logprobs"].as_array().unwrap().len() == 2 && one["logprob"].is_f64()));
+    // From the token that completes the opening mark on: this vocabulary has one for each byte.
+    let thoughts = ">\nHm.</think>".len();
+    assert_eq!(answer["usage"]["output_tokens_details"]["reasoning_tokens"], thoughts);
+    let mut streamed = body;
+    merge(&mut streamed, json!({"stream": true}));
+    let events = named(&post(&test, RESPONSES, streamed).await);
+    let deltas = events.iter().filter(|event| event.0 == "response.output_text.delta");
+    let pieces: Vec<Value> = deltas.flat_map(|event| event.1["logprobs"].as_array().unwrap().clone()).collect();
+    assert_eq!(&pieces, logprobs);
+    let done = events.iter().find(|event| event.0 == "response.output_text.done").unwrap();
+    assert_eq!(done.1["logprobs"], part["logprobs"]);
+    assert_eq!(events.last().unwrap().1["response"]["usage"], answer["usage"]);
+    let without = post(&test, RESPONSES, ask("w", json!({}))).await.json();
+    assert_eq!(without["output"][1]["content"][0]["logprobs"], json!([]));
+    assert_eq!(without["usage"]["output_tokens_details"]["reasoning_tokens"], thoughts);
+}

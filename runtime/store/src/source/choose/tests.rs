@@ -98,3 +98,21 @@ fn what_is_ambiguous_or_unsupported_says_what_was_found() {
     assert!(refuse_unreadable(&["Model.PKL".to_owned()]).is_err());
     assert!(refuse_unreadable(&["model.gguf".to_owned(), "model.pt".to_owned()]).is_ok());
 }
+
+#[test]
+fn adapters_come_with_their_model_and_are_never_taken_for_it() {
+    let adapter = ["adapters/tuned/adapter_config.json", "adapters/tuned/adapter_model.safetensors"];
+    let others = ["adapters/tuned/README.md", "adapters/tuned/optimizer.pt", "adapters/notes.gguf"];
+    for model in [&["config.json", "model.safetensors"][..], &["m.gguf"], &["config.json", "pytorch_model.bin"]] {
+        let names: Vec<&str> = model.iter().chain(&adapter).chain(&others).copied().collect();
+        let expected: Vec<&str> = model.iter().chain(&adapter).copied().collect();
+        check(&names, &expected);
+    }
+    assert!(choose(&adapter).unwrap_err().to_string().contains("holds no weights"));
+    let alone = ["README.md", "adapter_config.json", "adapter_model.safetensors", "tokenizer.json"];
+    assert!(choose(&alone).unwrap_err().to_string().contains("adapters/NAME/"));
+    check(&["adapter_config.json", "adapter_model.safetensors", "model.safetensors"], &["model.safetensors"]);
+    let pickled = ["m.gguf", "adapters/tuned/adapter_config.json", "adapters/tuned/adapter_model.bin"];
+    assert!(choose(&pickled).unwrap_err().to_string().contains("save_pretrained"));
+    assert!(!is_served(adapter[1]) && is_served("model.safetensors"));
+}
