@@ -11,7 +11,7 @@ use alcazar_core::{
 use crate::{
     activation, attention,
     cache::{Cache, CachePrecision},
-    matrix::Matrix,
+    matrix::{Matrix, multiply_each},
     norm, packed,
     pool::Pool,
     rope, sum,
@@ -72,13 +72,26 @@ impl Backend for CpuBackend {
     }
 
     fn linear(&self, x: &Tensor, w: &Matrix, bias: Option<&Vector>) -> Result<Tensor, BackendError> {
-        check_linear(x, w, bias)?;
-        let mut out = Tensor::zeros(x.n_rows(), w.n_out());
-        w.multiply(&x.values, x.n_rows(), &mut out.values, &self.pool);
-        if let Some(bias) = bias {
-            sum::add_bias(&mut out, &bias.values, &self.pool);
+        self.linear_each(x, [(w, bias)]).map(|[out]| out)
+    }
+
+    fn linear_each<const N: usize>(
+        &self,
+        x: &Tensor,
+        parts: [(&Matrix, Option<&Vector>); N],
+    ) -> Result<[Tensor; N], BackendError> {
+        for (w, bias) in parts {
+            check_linear(x, w, bias)?;
         }
-        Ok(out)
+        let mut products = parts.map(|(w, _)| Tensor::zeros(x.n_rows(), w.n_out()));
+        let outs = products.each_mut().map(|product| product.values.as_mut_slice());
+        multiply_each(parts.map(|(w, _)| w), &x.values, x.n_rows(), outs, &self.pool);
+        for (product, (_, bias)) in products.iter_mut().zip(parts) {
+            if let Some(bias) = bias {
+                sum::add_bias(product, &bias.values, &self.pool);
+            }
+        }
+        Ok(products)
     }
 
     fn layer_norm(&self, x: &Tensor, gain: &Vector, bias: Option<&Vector>, eps: f32) -> Result<Tensor, BackendError> {

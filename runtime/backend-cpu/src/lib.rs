@@ -7,13 +7,14 @@
 //!             └ pool                    the threads
 //! ```
 //! An operation that owns its operand works in its place. `unsafe` is in `pool` (tasks that workers outlive), `simd` and
-//! `element` (functions for CPU features that were found) and `matrix`.
+//! `lanes` (instructions of CPU features that were found) and `matrix`.
 
 mod activation;
 mod attention;
 mod backend;
 mod cache;
 mod element;
+mod lanes;
 mod matrix;
 mod norm;
 mod packed;

@@ -73,3 +73,16 @@ fn q8_0(data: &[u8]) -> Vec<f32> {
 pub fn memory_bytes(_weight_type: WeightType, shape: [usize; 2]) -> u64 {
     4 * (shape[0] * shape[1]) as u64
 }
+
+/// Several products of the same rows.
+pub fn multiply_each<const N: usize>(
+    matrices: [&Matrix; N],
+    x: &[f32],
+    n_rows: usize,
+    outs: [&mut [f32]; N],
+    pool: &Pool,
+) {
+    for (matrix, out) in matrices.into_iter().zip(outs) {
+        matrix.multiply(x, n_rows, out, pool);
+    }
+}

@@ -99,3 +99,19 @@ fn cpu_memory(weight_type: WeightType, file_bytes: u64) -> u64 {
     let n = usize::try_from(n_blocks.saturating_mul(weight_type.block_elements() as u64)).unwrap_or(usize::MAX);
     alcazar_backend_cpu::memory_bytes(weight_type, [n.div_ceil(COUNTED_WIDTH), COUNTED_WIDTH])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_counted_as_they_are_kept() {
+        // 64 rows of 256, whole tiles of every kernel.
+        let n = 64 * COUNTED_WIDTH as u64;
+        assert_eq!(cpu_memory(WeightType::F32, 4 * n), 4 * n);
+        assert_eq!(cpu_memory(WeightType::F16, 2 * n), 2 * n);
+        assert_eq!(cpu_memory(WeightType::Q4_0, n / 32 * 18), n / 32 * 18);
+        assert_eq!(CandleBackend::memory_bytes(WeightType::F16, 2 * n), 4 * n);
+        assert_eq!(CandleBackend::memory_bytes(WeightType::Q4_0, 18), 18);
+    }
+}
