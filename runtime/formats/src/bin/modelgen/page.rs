@@ -72,13 +72,13 @@ pub(crate) fn page(fixtures: &[Fixture], root: &Path) -> Result<String, String> 
         named(&read(root, source)?, test).ok_or_else(|| format!("{source} has no test {test}"))?;
     }
     let mut text = format!(
-        "{TOP}\n| Models | `model_type` | GGUF architecture | Safetensors | GGUF | PyTorch | TensorFlow | CPU | CPU, reference | CUDA |\n\
+        "{TOP}\n| Models | `model_type` | GGUF architecture | Safetensors | GGUF | PyTorch | TensorFlow | CPU | CPU, candle | CUDA |\n\
          |---|---|---|---|---|---|---|---|---|---|\n"
     );
     for row in rows() {
         text += &formats(&row, fixtures)?;
     }
-    text += "\n\"CPU\" is what is served, \"reference\" the plain tensors of candle in f32. No test runs on a GPU.\n\n## Tasks\n\n";
+    text += "\n`CPU` is what serves there, `CPU, candle` the same in candle's tensors, which serve on GPUs. No test runs on a GPU.\n\n## Tasks\n\n";
     text += "In which formats a model with that head is tested.\n\n| Models | `model_type` | ";
     text += &TASKS.map(|(title, _)| title).join(" | ");
     text += " |\n|---|---|";
@@ -135,7 +135,7 @@ fn tasks(row: &Row, fixtures: &[Fixture]) -> String {
 fn tests(fixtures: &[Fixture]) -> String {
     let (pytorch, tensorflow) = (PYTORCH.1, tensorflow_tests().next().map_or("", |(_, test)| test));
     let mut text = format!(
-        "\n## Tests\n\nTests of `alcazar-models`, each on both paths of the CPU and in every format that the fixture has. All of them go through PyTorch's \
+        "\n## Tests\n\nTests of `alcazar-models`, each on both backends and in every format that the fixture has. All of them go through PyTorch's \
          format and back in `{pytorch}` of `alcazar-formats`, and its `{tensorflow}` and `{FAMILIES}` \
          read what TensorFlow and Keras wrote.\n\n\
          | Fixture | `model_type` | Task | GGUF | Test |\n|---|---|---|---|---|\n"
