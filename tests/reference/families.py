@@ -51,6 +51,19 @@ FAMILIES = {
     "phi3": ("Phi3", {**LLAMA, "sliding_window": 20, "original_max_position_embeddings": 96, "rope_parameters": LONGROPE, "pad_token_id": 0}),
     "phi3-long": ("Phi3", {**LLAMA, "original_max_position_embeddings": 16, "rope_parameters": {**LONGROPE, "original_max_position_embeddings": 16}, "pad_token_id": 0}),
     "olmo2": ("Olmo2", LLAMA),
+    # Another rotation in layers with a window.
+    "olmo3": ("Olmo3", {**LLAMA, "sliding_window": 6, "layer_types": ["sliding_attention", "sliding_attention", "full_attention"], "rope_parameters": {"sliding_attention": rope(), "full_attention": YARN}}),
+    "ministral": ("Ministral", {**LLAMA, "head_dim": 16, "sliding_window": 6, "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]}),
+    "mistral3": ("Mistral3", {"text_config": {**LLAMA, "model_type": "mistral", "head_dim": 16, "sliding_window": None}, "image_token_index": 127, "spatial_merge_size": 1,
+                 "vision_config": dict(model_type="pixtral", hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1, image_size=8, patch_size=4)}),
+    "granite": ("Granite", {**LLAMA, "embedding_multiplier": 3.0, "attention_multiplier": 0.2, "residual_multiplier": 0.6, "logits_scaling": 2.0, "attention_bias": True}),
+    "seed-oss": ("SeedOss", {**LLAMA, "head_dim": 16}),
+    "stablelm": ("StableLm", {**LLAMA, "use_qkv_bias": True, "rope_parameters": rope(partial_rotary_factor=0.25)}),
+    "stablelm-parallel": ("StableLm", {**LLAMA, "use_parallel_residual": True, "rope_parameters": rope(partial_rotary_factor=0.5)}),
+    "ernie4.5": ("Ernie4_5", {**LLAMA, "head_dim": 16, "use_bias": True}),
+    "exaone4": ("Exaone4", {**LLAMA, "sliding_window": 6, "sliding_window_pattern": 3}),
+    "exaone4-full": ("Exaone4", {**LLAMA, "sliding_window": None, "layer_types": ["full_attention"] * 3}),
+    "glm4": ("Glm4", {**LLAMA, "head_dim": 16, "pad_token_id": 0, "rope_parameters": rope(partial_rotary_factor=0.5)}),
     "smollm3": ("SmolLM3", {**LLAMA, "num_hidden_layers": 4, "no_rope_layer_interval": 4, "pad_token_id": 0}),
     "starcoder2": ("Starcoder2", {**LLAMA, "sliding_window": 6}),
     "gpt2": ("GPT2", GPT2),
@@ -60,6 +73,8 @@ FAMILIES = {
     "mixtral": ("Mixtral", {**LLAMA, "intermediate_size": 32, "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": None}),
     "qwen3-moe": ("Qwen3Moe", {**LLAMA, "head_dim": 16, "moe_intermediate_size": 16, "num_experts": 6, "num_experts_per_tok": 3, "norm_topk_prob": False}),
     "qwen3-moe-normed": ("Qwen3Moe", {**LLAMA, "num_hidden_layers": 2, "head_dim": 16, "moe_intermediate_size": 16, "num_experts": 6, "num_experts_per_tok": 3, "norm_topk_prob": True}),
+    # One layer without experts by its number, one by the step.
+    "qwen3-moe-dense": ("Qwen3Moe", {**LLAMA, "num_hidden_layers": 4, "head_dim": 16, "moe_intermediate_size": 16, "num_experts": 6, "num_experts_per_tok": 3, "norm_topk_prob": True, "mlp_only_layers": [1], "decoder_sparse_step": 2}),
     "gpt-bigcode": ("GPTBigCode", GPT2),
     "gpt-bigcode-heads": ("GPTBigCode", {**GPT2, "multi_query": False}),
     "opt": ("OPT", {**LLAMA, "ffn_dim": 64}),
@@ -142,7 +157,7 @@ def make(name):
     # Falcon's eager attention adds its slopes twice: with the mask, and again.
     config._attn_implementation = "sdpa" if options.get("alibi") else "eager"
     config.use_cache = False
-    causal = {"GPT2": "GPT2LMHeadModel", "Gemma3": "Gemma3ForConditionalGeneration", "Gemma3Text": "Gemma3ForCausalLM"}.get(kind, kind + "ForCausalLM")
+    causal = {"GPT2": "GPT2LMHeadModel", "Gemma3": "Gemma3ForConditionalGeneration", "Mistral3": "Mistral3ForConditionalGeneration", "Gemma3Text": "Gemma3ForCausalLM"}.get(kind, kind + "ForCausalLM")
     model = getattr(transformers, causal)(config).float().eval()
     # Many random models repeat one token for ever, or have two that are all but equal: neither says much.
     for seed in range(200):

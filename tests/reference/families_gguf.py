@@ -12,7 +12,7 @@ from llama import permuted
 A = gguf.MODEL_ARCH
 # Fixtures whose architecture llama.cpp can run, with the options that its files can say.
 ARCHITECTURES = {
-    "llama-yarn": A.LLAMA, "llama-linear": A.LLAMA, "mistral-full": A.LLAMA, "qwen3": A.QWEN3, "gemma": A.GEMMA, "gemma2": A.GEMMA2, "gemma3": A.GEMMA3, "phi3": A.PHI3, "phi3-long": A.PHI3, "olmo2": A.OLMO2,
+    "llama-yarn": A.LLAMA, "llama-linear": A.LLAMA, "mistral-full": A.LLAMA, "qwen3": A.QWEN3, "gemma": A.GEMMA, "gemma2": A.GEMMA2, "gemma3": A.GEMMA3, "phi3": A.PHI3, "phi3-long": A.PHI3, "olmo2": A.OLMO2, "olmo3": A.OLMO2, "granite": A.GRANITE, "seed-oss": A.SEED_OSS, "exaone4": A.EXAONE4, "exaone4-full": A.EXAONE4,
     "smollm3": A.SMOLLM3, "starcoder2": A.STARCODER2, "gpt2": A.GPT2, "gpt-neox": A.GPTNEOX, "gpt-neox-sequential": A.GPTNEOX, "mixtral": A.LLAMA,
     "qwen3-moe-normed": A.QWEN3MOE, "gpt-bigcode": A.STARCODER, "bloom": A.BLOOM, "falcon": A.FALCON, "falcon-shared": A.FALCON, "falcon-one-norm": A.FALCON, "gpt-oss": A.GPT_OSS, "gpt-oss-mxfp4": A.GPT_OSS,
 }
@@ -59,6 +59,11 @@ def metadata(out, config, arch):
     for key, add in [("attn_logit_softcapping", out.add_attn_logit_softcapping), ("final_logit_softcapping", out.add_final_logit_softcapping)]:
         if config.get(key):
             add(config[key])
+    for key, add in [("embedding_multiplier", out.add_embedding_scale), ("attention_multiplier", out.add_attention_scale), ("residual_multiplier", out.add_residual_scale), ("logits_scaling", out.add_logit_scale)]:
+        if key in config:
+            add(config[key])
+    if config["model_type"] == "exaone4" and config.get("sliding_window"):
+        out.add_array(f"{out.arch}.attention.sliding_window_pattern", [kind == "sliding_attention" for kind in config["layer_types"]])
     if "use_parallel_residual" in config:
         out.add_parallel_residual(config["use_parallel_residual"])
     if "num_local_experts" in config:
@@ -96,7 +101,7 @@ def arranged(name, tensor, config):
     """The tensor as the converter has it, one or several by name."""
     kind = config["model_type"]
     hidden, heads, kv, dim = dimensions(config)
-    if kind in ("llama", "mistral", "mixtral", "smollm3") and (".q_proj." in name or ".k_proj." in name):
+    if kind in ("llama", "granite", "mistral", "mixtral", "smollm3") and (".q_proj." in name or ".k_proj." in name):
         flat = tensor if tensor.ndim == 2 else tensor[:, None]
         return {name: permuted(flat, heads if ".q_proj." in name else kv).reshape(tensor.shape)}
     if kind.startswith("gemma") and name.endswith("norm.weight"):

@@ -10,6 +10,7 @@ import types
 
 import numpy as np
 import torch
+import transformers
 from transformers import BertConfig, BertForMaskedLM, BertForPreTraining, GPT2Config, GPT2LMHeadModel, GPT2Model
 from transformers.modeling_tf_pytorch_utils import load_tf2_state_dict_in_pytorch_model
 from transformers.models.bert.modeling_bert import load_tf_weights_in_bert
@@ -64,6 +65,13 @@ def main():
         "types.index": plain(kinds, lambda name: name.replace("/", ".")),
         "boxes.h5": plain(arrays("boxes")),
     }
+    for name, (kind, config, options) in configs["families"].items():
+        model = getattr(transformers, kind)(getattr(transformers, config)(**options))
+        state = load_tf2_state_dict_in_pytorch_model(model, arrays(name), allow_missing_keys=True).state_dict()
+        # Second names of the same tensor.
+        second = set(model._tied_weights_keys or ()) if model.config.tie_word_embeddings else set()
+        second |= {key for key in state if key.endswith(("lm_head.decoder.weight", "lm_head.decoder.bias"))}
+        expected[f"families/{name}.h5"] = table(state, second)
     bfloat16 = torch.tensor(kinds["numbers/float32"]).to(torch.bfloat16)
     expected["types.index"]["numbers.bfloat16"] = {"shape": [3, 4], "bytes": bfloat16.view(torch.int16).numpy().tobytes().hex()}
     settle("runtime/formats/testdata/tensorflow/expected.json", expected)

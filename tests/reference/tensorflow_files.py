@@ -13,6 +13,7 @@ os.environ.update(TF_USE_LEGACY_KERAS="1", CUDA_VISIBLE_DEVICES="", TF_CPP_MIN_L
 import h5py
 import numpy as np
 import tensorflow as tf
+import transformers
 from transformers import BertConfig, GPT2Config, TFBertForMaskedLM, TFGPT2LMHeadModel
 
 from output import ROOT
@@ -21,6 +22,21 @@ HERE = ROOT / "runtime/formats/testdata/tensorflow"
 ARRAYS = ROOT / "target/reference"
 BERT = dict(vocab_size=10, hidden_size=4, num_hidden_layers=1, num_attention_heads=2, intermediate_size=6, max_position_embeddings=8, type_vocab_size=2)
 GPT2 = dict(vocab_size=10, n_embd=4, n_layer=1, n_head=2, n_positions=8)
+LLAMA = dict(vocab_size=10, hidden_size=4, num_hidden_layers=1, num_attention_heads=2, intermediate_size=6, max_position_embeddings=8)
+# The other families that transformers 4 has for TensorFlow: class without TF and configuration.
+FAMILIES = {
+    "albert": ("AlbertForMaskedLM", "AlbertConfig", {**BERT, "embedding_size": 2}),
+    "camembert": ("CamembertForMaskedLM", "CamembertConfig", BERT),
+    "deberta-v2": ("DebertaV2ForMaskedLM", "DebertaV2Config", {**BERT, "relative_attention": True, "pos_att_type": ["p2c", "c2p"], "norm_rel_ebd": "layer_norm", "share_att_key": True}),
+    "distilbert": ("DistilBertForMaskedLM", "DistilBertConfig", dict(vocab_size=10, dim=4, n_layers=1, n_heads=2, hidden_dim=6, max_position_embeddings=8)),
+    "electra": ("ElectraForMaskedLM", "ElectraConfig", {**BERT, "embedding_size": 2}),
+    "gptj": ("GPTJForCausalLM", "GPTJConfig", {**GPT2, "rotary_dim": 2}),
+    "mistral": ("MistralForCausalLM", "MistralConfig", {**LLAMA, "num_key_value_heads": 1}),
+    "mpnet": ("MPNetForMaskedLM", "MPNetConfig", BERT),
+    "opt": ("OPTForCausalLM", "OPTConfig", {**LLAMA, "ffn_dim": 6, "word_embed_proj_dim": 4}),
+    "roberta": ("RobertaForMaskedLM", "RobertaConfig", BERT),
+    "xlm-roberta": ("XLMRobertaForMaskedLM", "XLMRobertaConfig", BERT),
+}
 
 
 def leave(name, arrays):
@@ -124,11 +140,15 @@ def main():
         left.unlink()  # the program, which nobody reads and which is large
     (HERE / "saved/assets").rmdir()
     keras("gpt2", TFGPT2LMHeadModel(GPT2Config(**GPT2))).save_weights(HERE / "gpt2.h5", save_format="h5")
+    (HERE / "families").mkdir()
+    for name, (kind, config, options) in FAMILIES.items():
+        model = keras(name, getattr(transformers, f"TF{kind}")(getattr(transformers, config)(**options)))
+        model.save_weights(HERE / "families" / f"{name}.h5", save_format="h5")
     version_1("bert_model.ckpt", bert_arrays(), devices=2)
     version_1("gpt2_model.ckpt", gpt2_arrays())
     every_type()
     boxes()
-    (ARRAYS / "configs.json").write_text(json.dumps({"bert": BERT, "gpt2": GPT2}))
+    (ARRAYS / "configs.json").write_text(json.dumps({"bert": BERT, "gpt2": GPT2, "families": FAMILIES}))
 
 
 main()

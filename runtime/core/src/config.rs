@@ -20,6 +20,8 @@ pub enum Family {
     Olmo2,
     /// Phi-3 and 4: fused projections.
     Phi3,
+    /// GLM-4: norms before and after each part, gate and up in one matrix.
+    Glm4,
     /// StarCoder 2: layer norms, two matrices without a gate.
     Starcoder2,
     /// GPT-2, transposed matrices; and GPTBigCode.

@@ -105,6 +105,7 @@ fn like_llama(family: Family, architecture: &str, names: WeightNames, sizes: &Si
             norm_before: true,
             norm_after: false,
             residual: Residual::Sequential,
+            result_scale: None,
         },
         position: Position::Rotary {
             global: RopeConfig {
@@ -123,9 +124,9 @@ fn like_llama(family: Family, architecture: &str, names: WeightNames, sizes: &Si
             scale_by_layer: false,
         },
         feed_forward_kind: FeedForward::Gated(Gating::Of(Activation::Silu)),
-        layers: vec![LayerConfig { window: None, rotation: Rotation::Global }; sizes.n_layers],
+        layers: vec![LayerConfig { window: None, rotation: Rotation::Global, dense: None }; sizes.n_layers],
         input: InputConfig::default(),
-        output: OutputConfig { has_norm: true, is_tied: false, soft_cap: None },
+        output: OutputConfig { has_norm: true, is_tied: false, soft_cap: None, scale: None },
     }
 }
 
@@ -157,6 +158,13 @@ fn set_windows(config: &mut DecoderConfig, window: usize, has_window: impl Fn(us
 fn rotate_locally(config: &mut DecoderConfig) {
     for layer in &mut config.layers {
         layer.rotation = if layer.window.is_some() { Rotation::Local } else { Rotation::Global };
+    }
+}
+
+/// Layers without a window are not rotated.
+fn rotate_windows_only(config: &mut DecoderConfig) {
+    for layer in &mut config.layers {
+        layer.rotation = if layer.window.is_some() { Rotation::Global } else { Rotation::None };
     }
 }
 

@@ -58,6 +58,7 @@ struct Output<B: Backend> {
     /// What adapters add to the scores, whichever table makes them.
     deltas: Deltas<B>,
     soft_cap: Option<f32>,
+    scale: Option<f32>,
 }
 
 /// Where a layer's tensors are: the loader, the family's names, and what all of them begin with.
@@ -203,15 +204,18 @@ impl<B: Backend> Output<B> {
         let width = config.input.width;
         let norm = config.output.has_norm.then(|| Norm::load(place, names.norm, config.hidden, &config.block));
         let project = width.map(|width| loader.linear(&place.name(names.project[1]), [width, config.hidden]));
-        let has_scores = !config.output.is_tied && loader.has(&format!("{}.weight", names.output));
+        let has = |name: &&&str| !config.output.is_tied && loader.has(&format!("{name}.weight"));
         let shape = [config.vocabulary, width.unwrap_or(config.hidden)];
-        let scores = has_scores.then(|| loader.linear(names.output, shape));
+        // Below the text's own model, where a model sees as well.
+        let there = [names.output, "language_model.lm_head"];
+        let scores = there.iter().find(has).map(|name| loader.linear(name, shape));
         Ok(Self {
             norm: norm.transpose()?,
             project: project.transpose()?,
             scores: scores.transpose()?,
             deltas: Deltas::default(),
             soft_cap: config.output.soft_cap,
+            scale: config.output.scale,
         })
     }
 
@@ -244,6 +248,10 @@ impl<B: Backend> Output<B> {
             None => backend.linear(&x, table, None)?,
         };
         let scores = self.deltas.add(backend, &x, scores, adapted)?;
+        let scores = match self.scale {
+            Some(scale) => backend.scale(scores, scale)?,
+            None => scores,
+        };
         match self.soft_cap {
             Some(cap) => backend.scale(backend.activate(backend.scale(scores, 1.0 / cap)?, Activation::Tanh)?, cap),
             None => Ok(scores),

@@ -84,6 +84,7 @@ pub(crate) fn hugging_face(config: &DecoderConfig) -> Names {
         Family::Gemma => llama::GEMMA,
         Family::Olmo2 => llama::OLMO2,
         Family::Phi3 => llama::PHI3,
+        Family::Glm4 => llama::GLM4,
         Family::Starcoder2 => llama::STARCODER2,
         Family::Mixtral => llama::MIXTRAL,
         Family::Qwen3Moe => llama::QWEN3_MOE,

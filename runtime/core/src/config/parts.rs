@@ -18,6 +18,8 @@ pub struct BlockConfig {
     pub norm_after: bool,
     /// The way of the residual stream.
     pub residual: Residual,
+    /// Factor on each part's result, before it is added (Granite).
+    pub result_scale: Option<f32>,
 }
 
 /// Kind of a norm.
@@ -128,6 +130,8 @@ pub struct LayerConfig {
     pub window: Option<usize>,
     /// Which rotation its queries and keys get.
     pub rotation: Rotation,
+    /// Width of its one gated part, where other layers have experts.
+    pub dense: Option<usize>,
 }
 
 /// Which rotation a layer's queries and keys get.
@@ -161,6 +165,8 @@ pub struct OutputConfig {
     pub is_tied: bool,
     /// Scores `s` become `cap · tanh(s / cap)` (Gemma 2).
     pub soft_cap: Option<f32>,
+    /// Factor on the scores (Granite).
+    pub scale: Option<f32>,
 }
 
 /// Slopes for ALiBi: powers of `2^(-8/n)`, for head counts `n` that are no power of two those of the next lower one and,

@@ -88,9 +88,15 @@ pub(crate) fn decoder_config(json: &Value, file: &Path) -> Result<DecoderConfig,
         return Err(Error::unsupported(file, format!("model_type {}", excerpt(name)), supported));
     };
     // What is about text, where a model sees as well.
-    let json = json.get("text_config").filter(|_| name == "gemma3").unwrap_or(json);
+    refuse_quantised(&Keys { file, json }, architecture.family)?;
+    let json = json.get("text_config").filter(|_| matches!(name, "gemma3" | "mistral3")).unwrap_or(json);
     let keys = Keys { file, json };
     refuse_quantised(&keys, architecture.family)?;
+    if let ("mistral3", Some(other)) =
+        (name, keys.text("/model_type").filter(|kind| !["mistral", "mistral3"].contains(kind)))
+    {
+        return Err(keys.unsupported(format!("a mistral3 around {}", excerpt(other)), "one around mistral"));
+    }
     let sizes = sizes(&keys, architecture)?;
     let mut config = like_llama(architecture.family, name, WeightNames::HuggingFace, &sizes);
     config.output.is_tied = keys.bool("/tie_word_embeddings").unwrap_or_else(|| is_tied(name));
@@ -140,6 +146,14 @@ fn is_tied(model_type: &str) -> bool {
             | "qwen3_moe"
             | "gptj"
             | "gpt_oss"
+            | "olmo3"
+            | "ministral"
+            | "mistral3"
+            | "granite"
+            | "seed_oss"
+            | "stablelm"
+            | "exaone4"
+            | "glm4"
     )
 }
 

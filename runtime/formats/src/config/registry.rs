@@ -27,7 +27,7 @@ const fn permuted(family: Family, title: &'static str, model_type: &'static str,
 }
 
 /// All decoders.
-pub const ARCHITECTURES: [Architecture; 23] = [
+pub const ARCHITECTURES: [Architecture; 32] = [
     permuted(Family::Llama, "Llama 1-3, SmolLM2", "llama", "llama"),
     row(Family::Llama, "Mistral", "mistral", ""),
     row(Family::Llama, "Qwen2, Qwen2.5", "qwen2", "qwen2"),
@@ -39,6 +39,16 @@ pub const ARCHITECTURES: [Architecture; 23] = [
     row(Family::Gemma, "Gemma 3 (its text)", "gemma3", ""),
     row(Family::Phi3, "Phi-3, Phi-4", "phi3", "phi3"),
     row(Family::Olmo2, "OLMo 2", "olmo2", "olmo2"),
+    // Its GGUF files say `olmo2` and have windows.
+    row(Family::Olmo2, "OLMo 3", "olmo3", ""),
+    row(Family::Llama, "Ministral (2410)", "ministral", ""),
+    row(Family::Llama, "Mistral 3 (its text)", "mistral3", ""),
+    permuted(Family::Llama, "Granite 3", "granite", "granite"),
+    row(Family::Llama, "Seed-OSS", "seed_oss", "seed_oss"),
+    row(Family::Llama, "StableLM 2", "stablelm", ""),
+    row(Family::Llama, "ERNIE 4.5", "ernie4_5", ""),
+    row(Family::Olmo2, "EXAONE 4", "exaone4", "exaone4"),
+    row(Family::Glm4, "GLM-4 (0414)", "glm4", ""),
     row(Family::Starcoder2, "StarCoder 2", "starcoder2", "starcoder2"),
     row(Family::Gpt2, "GPT-2", "gpt2", "gpt2"),
     row(Family::GptBigCode, "StarCoder, SantaCoder", "gpt_bigcode", "starcoder"),

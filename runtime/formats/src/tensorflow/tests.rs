@@ -66,6 +66,25 @@ fn keras_files_become_what_transformers_makes_of_them() {
 }
 
 #[test]
+fn keras_files_of_the_other_families_become_what_transformers_makes_of_them() {
+    let mut names: Vec<_> =
+        fs::read_dir(fixtures().join("families")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names.len(), 11);
+    for name in names {
+        let name = format!("families/{}", name.to_str().unwrap());
+        let (mut checkpoint, expected) = (open(directory(&[&name]).path()).unwrap(), expected(&name));
+        checkpoint.tensors.retain(|tensor| expected.contains_key(&tensor.name) || !is_left_out(&tensor.name));
+        assert_holds(&checkpoint, &expected);
+    }
+}
+
+/// What PyTorch's classes have under another name already, or not at all.
+fn is_left_out(name: &str) -> bool {
+    ["decoder.bias", "decoder.weight", "pooler.dense.bias", "pooler.dense.weight"].iter().any(|end| name.ends_with(end))
+}
+
+#[test]
 fn a_sharded_keras_model_is_the_same_model() {
     let [first, second] = [1, 2].map(|nth| format!("sharded/tf_model-0000{nth}-of-00002.h5"));
     let dir = directory(&[&first, &second, "sharded/tf_model.h5.index.json"]);

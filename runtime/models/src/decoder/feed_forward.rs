@@ -25,9 +25,14 @@ pub(super) struct Gated<B: Backend> {
 }
 
 impl<B: Backend> FeedForward<B> {
-    pub(super) fn load(place: &Place<'_, B>, config: &DecoderConfig) -> Result<Self, LoadError> {
-        let (loader, inner) = (place.loader, config.feed_forward);
-        let gating = match config.feed_forward_kind {
+    pub(super) fn load(place: &Place<'_, B>, config: &DecoderConfig, nth: usize) -> Result<Self, LoadError> {
+        let loader = place.loader;
+        let dense = config.layers.get(nth).and_then(|layer| layer.dense);
+        let (kind, inner) = match (config.feed_forward_kind, dense) {
+            (Kind::Experts { gating, .. }, Some(width)) => (Kind::Gated(gating), width),
+            (kind, _) => (kind, config.feed_forward),
+        };
+        let gating = match kind {
             Kind::Experts { .. } => return Experts::load(place, config).map(Self::Experts),
             Kind::Plain(activation) => {
                 let (Inner::Separate([_, up]) | Inner::Stacked(up)) = place.names.feed_forward;

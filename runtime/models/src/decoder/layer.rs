@@ -10,6 +10,7 @@ use crate::{
 
 pub(super) struct Layer<B: Backend> {
     residual: Residual,
+    result_scale: Option<f32>,
     /// Before attention, after it, before the feed-forward part, after it.
     norms: [Option<Norm<B>>; 4],
     attention: Attention<B>,
@@ -29,6 +30,7 @@ impl<B: Backend> Layer<B> {
         let second = before && block.residual != Residual::ParallelShared;
         Ok(Self {
             residual: block.residual,
+            result_scale: block.result_scale,
             norms: [
                 norm(before, attention_before)?,
                 norm(after, attention_after)?,
@@ -36,7 +38,7 @@ impl<B: Backend> Layer<B> {
                 norm(after, feed_forward_after)?,
             ],
             attention: Attention::load(place, config, nth)?,
-            feed_forward: FeedForward::load(place, config)?,
+            feed_forward: FeedForward::load(place, config, nth)?,
         })
     }
 
@@ -80,13 +82,18 @@ impl<B: Backend> Layer<B> {
         adapted: &Adapted<'_, B>,
     ) -> Result<B::Tensor, BackendError> {
         let [first, attention_after, second, feed_forward_after] = self.norms.each_ref().map(Option::as_ref);
-        let attended = normed(backend, attention_after, self.attention.finish(backend, attended, adapted)?)?;
+        let scaled = |x: B::Tensor| match self.result_scale {
+            Some(scale) => backend.scale(x, scale),
+            None => Ok(x),
+        };
+        let attended = self.attention.finish(backend, attended, adapted)?;
+        let attended = scaled(normed(backend, attention_after, attended)?)?;
         let feed_forward = |x: &B::Tensor, norm: Option<&Norm<B>>| {
             let result = match norm {
                 Some(norm) => self.feed_forward.apply(backend, &norm.apply(backend, x)?, adapted)?,
                 None => self.feed_forward.apply(backend, x, adapted)?,
             };
-            normed(backend, feed_forward_after, result)
+            scaled(normed(backend, feed_forward_after, result)?)
         };
         match self.residual {
             Residual::Sequential => {

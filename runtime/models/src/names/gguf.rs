@@ -34,6 +34,9 @@ pub(super) fn names(config: &DecoderConfig) -> Names {
         Family::Falcon if config.block.residual == Residual::Parallel => {
             Names { norms: ["attn_norm_2", "", "attn_norm", ""], ..GGUF }
         }
+        Family::Llama if config.architecture == "seed_oss" => {
+            Names { norms: ["attn_norm", "", "post_attention_norm", ""], ..GGUF }
+        }
         Family::GptOss => Names { norms: ["attn_norm", "", "post_attention_norm", ""], ..GGUF },
         _ => GGUF,
     }

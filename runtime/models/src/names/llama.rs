@@ -40,6 +40,12 @@ pub(super) const PHI3: Names = Names {
     ..LLAMA
 };
 
+pub(super) const GLM4: Names = Names {
+    norms: ["input_layernorm", "post_self_attn_layernorm", "post_attention_layernorm", "post_mlp_layernorm"],
+    feed_forward: Inner::Stacked("mlp.gate_up_proj"),
+    ..LLAMA
+};
+
 pub(super) const STARCODER2: Names =
     Names { feed_forward: Inner::Separate(["", "mlp.c_fc"]), down: "mlp.c_proj", ..LLAMA };
 

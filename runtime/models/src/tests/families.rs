@@ -193,6 +193,17 @@ families! {
     phi3_within_its_first_context: "phi3", "gguf";
     phi3_beyond_its_first_context: "phi3-long", "gguf";
     olmo2: "olmo2", "gguf";
+    olmo3: "olmo3", "gguf";
+    ministral_with_windows_in_some_layers: "ministral";
+    mistral3_that_sees: "mistral3";
+    granite: "granite", "gguf";
+    seed_oss: "seed-oss", "gguf";
+    stablelm: "stablelm";
+    stablelm_in_parallel: "stablelm-parallel";
+    ernie_4_5: "ernie4.5";
+    exaone4: "exaone4", "gguf";
+    exaone4_without_windows: "exaone4-full", "gguf";
+    glm4: "glm4";
     smollm3: "smollm3", "gguf";
     starcoder2: "starcoder2", "gguf";
     gpt2: "gpt2", "gguf";
@@ -202,6 +213,7 @@ families! {
     mixtral: "mixtral", "gguf";
     qwen3_moe: "qwen3-moe";
     qwen3_moe_with_normed_weights: "qwen3-moe-normed", "gguf";
+    qwen3_moe_with_dense_layers: "qwen3-moe-dense";
     gpt_bigcode: "gpt-bigcode", "gguf";
     gpt_bigcode_with_all_heads: "gpt-bigcode-heads";
     opt: "opt";

@@ -9,22 +9,23 @@ use crate::proof::{Fixture, named, read};
 /// The test that takes every fixture through PyTorch's format.
 const PYTORCH: (&str, &str) =
     ("runtime/formats/src/pytorch/tests/families.rs", "every_family_comes_through_pytorch_as_it_was");
+const FAMILIES: &str = "keras_files_of_the_other_families_become_what_transformers_makes_of_them";
 const TENSORFLOW_TESTS: &str = "runtime/formats/src/tensorflow/tests.rs";
-/// Families of which transformers 4 can write TensorFlow files, and the test that reads such files; empty: none does.
+/// Families of which transformers 4 can write TensorFlow files, and the test that reads such files.
 const TENSORFLOW: [(&str, &str); 13] = [
     ("bert", "keras_files_become_what_transformers_makes_of_them"),
     ("gpt2", "keras_files_become_what_transformers_makes_of_them"),
-    ("albert", ""),
-    ("camembert", ""),
-    ("deberta-v2", ""),
-    ("distilbert", ""),
-    ("electra", ""),
-    ("gptj", ""),
-    ("mistral", ""),
-    ("mpnet", ""),
-    ("opt", ""),
-    ("roberta", ""),
-    ("xlm-roberta", ""),
+    ("albert", FAMILIES),
+    ("camembert", FAMILIES),
+    ("deberta-v2", FAMILIES),
+    ("distilbert", FAMILIES),
+    ("electra", FAMILIES),
+    ("gptj", FAMILIES),
+    ("mistral", FAMILIES),
+    ("mpnet", FAMILIES),
+    ("opt", FAMILIES),
+    ("roberta", FAMILIES),
+    ("xlm-roberta", FAMILIES),
 ];
 /// What people call a task, and what the publishers' hub does.
 const TASKS: [(&str, &str); 6] = [
@@ -36,7 +37,6 @@ const TASKS: [(&str, &str); 6] = [
     ("Question answering", "question-answering"),
 ];
 const NONE: &str = "–";
-const UNTESTED: &str = "untested";
 
 const TOP: &str = "<!-- Generated from runtime/formats/src/config and the test fixtures by `make generate`. Do not edit. -->
 
@@ -48,9 +48,9 @@ as far as they have the same options; an option that is not followed is refused 
 
 ## Formats and devices
 
-`–`: the format knows no such model. `untested`: it may work, and nothing here shows it. PyTorch and TensorFlow are
-converted when they are fetched. A GGUF cell holds for F32 and F16; quantised types are
-compared in tests of their own.
+`–`: there is no such file, or nothing here shows that it works. PyTorch and TensorFlow are converted when they are
+fetched; TensorFlow's files are of the class for masked words, or for the next token. A GGUF cell holds for F32 and F16;
+quantised types are compared in tests of their own.
 ";
 
 struct Row {
@@ -72,13 +72,13 @@ pub(crate) fn page(fixtures: &[Fixture], root: &Path) -> Result<String, String> 
         named(&read(root, source)?, test).ok_or_else(|| format!("{source} has no test {test}"))?;
     }
     let mut text = format!(
-        "{TOP}\n| Models | `model_type` | GGUF architecture | Safetensors | GGUF | PyTorch | TensorFlow | CPU | CPU, reference | CUDA |\n\
+        "{TOP}\n| Models | `model_type` | GGUF architecture | Safetensors | GGUF | PyTorch | TensorFlow | CPU | CPU, candle | CUDA |\n\
          |---|---|---|---|---|---|---|---|---|---|\n"
     );
     for row in rows() {
         text += &formats(&row, fixtures)?;
     }
-    text += "\n\"CPU\" is what is served, \"reference\" the plain tensors of candle in f32. No test runs on a GPU.\n\n## Tasks\n\n";
+    text += "\n`CPU` is what serves there, `CPU, candle` the same in candle's tensors, which serve on GPUs. No test runs on a GPU.\n\n## Tasks\n\n";
     text += "In which formats a model with that head is tested.\n\n| Models | `model_type` | ";
     text += &TASKS.map(|(title, _)| title).join(" | ");
     text += " |\n|---|---|";
@@ -92,7 +92,7 @@ pub(crate) fn page(fixtures: &[Fixture], root: &Path) -> Result<String, String> 
 }
 
 fn tensorflow_tests() -> impl Iterator<Item = (&'static str, &'static str)> {
-    TENSORFLOW.iter().filter(|(_, test)| !test.is_empty()).map(|(_, test)| (TENSORFLOW_TESTS, *test))
+    TENSORFLOW.iter().map(|(_, test)| (TENSORFLOW_TESTS, *test))
 }
 
 fn of<'a>(row: &Row, fixtures: &'a [Fixture]) -> impl Iterator<Item = &'a Fixture> {
@@ -112,7 +112,6 @@ fn formats(row: &Row, fixtures: &[Fixture]) -> Result<String, String> {
     let (architecture, gguf) = found.map_or((NONE.to_owned(), NONE), |found| (format!("`{found}`"), "yes"));
     let tensorflow = match TENSORFLOW.iter().find(|(name, _)| name == model_type) {
         None => NONE,
-        Some((_, "")) => UNTESTED,
         Some(_) => "yes",
     };
     Ok(format!(
@@ -136,8 +135,9 @@ fn tasks(row: &Row, fixtures: &[Fixture]) -> String {
 fn tests(fixtures: &[Fixture]) -> String {
     let (pytorch, tensorflow) = (PYTORCH.1, tensorflow_tests().next().map_or("", |(_, test)| test));
     let mut text = format!(
-        "\n## Tests\n\nTests of `alcazar-models`, each on both paths of the CPU and in every format that the fixture has. All of them go through PyTorch's \
-         format and back in `{pytorch}` of `alcazar-formats`, and its `{tensorflow}` reads what TensorFlow and Keras wrote.\n\n\
+        "\n## Tests\n\nTests of `alcazar-models`, each on both backends and in every format that the fixture has. All of them go through PyTorch's \
+         format and back in `{pytorch}` of `alcazar-formats`, and its `{tensorflow}` and `{FAMILIES}` \
+         read what TensorFlow and Keras wrote.\n\n\
          | Fixture | `model_type` | Task | GGUF | Test |\n|---|---|---|---|---|\n"
     );
     text.extend(fixtures.iter().map(|Fixture { name, folder, model_type, task, gguf, tests }| {

@@ -35,7 +35,7 @@ const SUITES: [Suite; 4] = [
         folder: "runtime/models/testdata",
         source: "runtime/models/src/tests.rs",
         module: "tests",
-        test: "scores_are_the_reference_in_both_formats_and_on_both_paths",
+        test: "scores_are_the_reference_in_both_formats_and_on_both_backends",
         gguf: None,
     },
     Suite {

@@ -8,7 +8,7 @@ use alcazar_core::{
 use super::{
     super::{
         CONTEXT, EXPERTS, Source, WIDTH, dimension, inverse_root, like_gpt2, positive, positive_if_there, root,
-        rotate_locally, set_windows,
+        rotate_locally, rotate_windows_only, set_windows,
     },
     Keys,
 };
@@ -37,6 +37,7 @@ pub(super) fn adapt(keys: &Keys<'_>, config: &mut DecoderConfig) -> Result<(), E
         Family::Llama if config.architecture == "gemma" => {
             config.feed_forward_kind = FeedForward::Gated(Gating::Of(Activation::GeluTanh));
         }
+        Family::Llama if config.architecture == "granite" => granite(keys, config)?,
         Family::Llama => {}
         Family::Gemma => gemma(keys, config)?,
         Family::Phi3 => window(keys, config, |_| true)?,
@@ -44,10 +45,7 @@ pub(super) fn adapt(keys: &Keys<'_>, config: &mut DecoderConfig) -> Result<(), E
             config.block.norm_before = false;
             config.block.norm_after = true;
             config.attention.qk_norm = QkNorm::Whole;
-            // What OLMo 3 has.
-            if keys.integer("attention.sliding_window").is_some() {
-                return Err(Error::unsupported(keys.file, "an olmo2 with windows", "OLMo 2"));
-            }
+            olmo3(keys, config)?;
         }
         Family::Starcoder2 => {
             config.block.norm = NormKind::Layer;
@@ -64,6 +62,32 @@ pub(super) fn adapt(keys: &Keys<'_>, config: &mut DecoderConfig) -> Result<(), E
         Family::GptOss => gpt_oss(keys, config)?,
         _ => old_gpt(keys, config),
     }
+    Ok(())
+}
+
+/// What OLMo 3 and EXAONE 4 have, and OLMo 2 has not.
+fn olmo3(keys: &Keys<'_>, config: &mut DecoderConfig) -> Result<(), Error> {
+    window(keys, config, |nth| (nth + 1) % 4 != 0)?;
+    let has_windows = config.layers.iter().any(|layer| layer.window.is_some());
+    if config.architecture == "exaone4" {
+        config.attention.qk_norm = QkNorm::Heads;
+        if has_windows {
+            rotate_windows_only(config);
+        }
+    } else if has_windows && let Position::Rotary { global, local } = &mut config.position {
+        let theta = positive(keys, "rope.freq_base_swa", Some(global.theta))?;
+        *local = Some(RopeConfig { theta, scaling: RopeScaling::None, ..global.clone() });
+        rotate_locally(config);
+    }
+    Ok(())
+}
+
+fn granite(keys: &Keys<'_>, config: &mut DecoderConfig) -> Result<(), Error> {
+    let factor = |key: &str| positive_if_there(keys, key);
+    config.input.scale = factor("embedding_scale")?;
+    config.attention.scale = factor("attention.scale")?.unwrap_or(config.attention.scale);
+    config.block.result_scale = factor("residual_scale")?;
+    config.output.scale = factor("logit_scale")?.map(|scale| 1.0 / scale);
     Ok(())
 }
 

@@ -181,6 +181,20 @@ fn qwen3_with_a_stretched_context_and_dynamic_llama() {
 }
 
 #[test]
+fn layers_without_experts_are_those_of_the_list_and_of_the_step() {
+    let mut moe = json!({
+        "model_type": "qwen3_moe", "head_dim": 16, "hidden_size": 32, "intermediate_size": 64, "moe_intermediate_size": 16,
+        "max_position_embeddings": 64, "num_attention_heads": 4, "num_experts": 8, "num_experts_per_tok": 2,
+        "num_hidden_layers": 4, "num_key_value_heads": 2, "vocab_size": 9,
+    });
+    let dense = |json: &Value| read(json).unwrap().layers.iter().map(|layer| layer.dense).collect::<Vec<_>>();
+    assert_eq!(dense(&moe), [None; 4]);
+    moe["mlp_only_layers"] = json!([3]);
+    moe["decoder_sparse_step"] = json!(2);
+    assert_eq!(dense(&moe), [Some(64), None, Some(64), Some(64)]);
+}
+
+#[test]
 fn options_that_no_code_follows_are_refused_by_name() {
     let (gemma, oss) = (gemma3(), gpt_oss());
     let bloom = json!({"model_type": "bloom", "hidden_size": 64, "n_head": 4, "n_layer": 1, "vocab_size": 9});
@@ -188,11 +202,9 @@ fn options_that_no_code_follows_are_refused_by_name() {
         "model_type": "opt", "ffn_dim": 64, "hidden_size": 16, "max_position_embeddings": 64,
         "num_attention_heads": 4, "num_hidden_layers": 1, "vocab_size": 9,
     });
-    let moe = json!({
-        "model_type": "qwen3_moe", "head_dim": 16, "hidden_size": 32, "intermediate_size": 64,
-        "moe_intermediate_size": 16, "max_position_embeddings": 64, "num_attention_heads": 4, "num_experts": 8,
-        "num_experts_per_tok": 2, "num_hidden_layers": 2, "num_key_value_heads": 2, "vocab_size": 9,
-    });
+    let mut stablelm = opt.clone();
+    stablelm["model_type"] = json!("stablelm");
+    stablelm["intermediate_size"] = json!(64);
     for (base, key, value) in [
         (&gemma, "use_bidirectional_attention", json!(true)),
         (&gemma, "hidden_activation", json!("quick_gelu")),
@@ -203,8 +215,7 @@ fn options_that_no_code_follows_are_refused_by_name() {
         (&oss, "num_experts_per_tok", json!(33)),
         (&bloom, "apply_residual_connection_post_layernorm", json!(true)),
         (&opt, "layer_norm_elementwise_affine", json!(false)),
-        (&moe, "mlp_only_layers", json!([1])),
-        (&moe, "decoder_sparse_step", json!(2)),
+        (&stablelm, "qk_layernorm", json!(true)),
     ] {
         assert!(read(base).is_ok(), "{:?}", read(base));
         let mut config = base.clone();

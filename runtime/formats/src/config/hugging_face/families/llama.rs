@@ -1,14 +1,14 @@
 //! Llama and those that were made after it.
 
 use alcazar_core::{
-    Activation, DecoderConfig, Family, Gating,
-    config::{FeedForward, NormKind, Position, QkNorm, RopeConfig, Rotation, Routing},
+    Activation, DecoderConfig, Family, Gating, RopeStyle,
+    config::{FeedForward, NormKind, Position, QkNorm, Residual, RopeConfig, Rotation, Routing},
 };
 
 use super::super::{
     super::{
         CONTEXT, EXPERTS, WIDTH, dimension, dimension_or, positive, positive_if_there, root, rotate_locally,
-        set_windows, wrong,
+        rotate_windows_only, set_windows, wrong,
     },
     Keys, activation, rope,
 };
@@ -25,6 +25,7 @@ pub(super) fn adapt(keys: &Keys<'_>, config: &mut DecoderConfig) -> Result<(), E
             config.block.norm_after = true;
             config.attention.qk_norm = QkNorm::Whole;
         }
+        Family::Glm4 => config.block.norm_after = true,
         Family::Starcoder2 => {
             config.block.norm = NormKind::Layer;
             config.feed_forward_kind = FeedForward::Plain(activation(keys, "gelu_pytorch_tanh")?);
@@ -35,8 +36,12 @@ pub(super) fn adapt(keys: &Keys<'_>, config: &mut DecoderConfig) -> Result<(), E
         _ => {}
     }
     match config.architecture.as_str() {
-        "qwen3" | "qwen3_moe" => config.attention.qk_norm = QkNorm::Heads,
+        "qwen3" | "qwen3_moe" | "exaone4" => config.attention.qk_norm = QkNorm::Heads,
         "smollm3" => no_rotation(keys, config)?,
+        "olmo3" => config.position = by_kind(keys, config.head_dim, 5e5, None)?,
+        "granite" => granite(keys, config)?,
+        "stablelm" => stablelm(keys, config)?,
+        "glm4" | "ernie4_5" => pair_neighbours(config),
         "gemma" => {
             config.block.gain_offset = 1.0;
             config.input.scale = Some(root(config.hidden));
@@ -70,17 +75,47 @@ fn gemma(keys: &Keys<'_>, config: &mut DecoderConfig) -> Result<(), Error> {
         return Ok(());
     }
     config.attention.qk_norm = QkNorm::Heads;
-    let dim = config.head_dim;
+    let local = positive(keys, "/rope_local_base_freq", Some(10_000.0))?;
+    config.position = by_kind(keys, config.head_dim, 1e6, Some(local))?;
+    Ok(())
+}
+
+/// Layers with a window are rotated otherwise than those without. Before transformers 5 a scaling was that of the latter,
+/// and both had one base unless the file has another for the former.
+fn by_kind(keys: &Keys<'_>, dim: usize, theta: f32, local: Option<f32>) -> Result<Position, Error> {
     let (global, local) = if keys.json.pointer("/rope_parameters/full_attention").is_some() {
         let at = |at| rope::at(keys, at, dim);
         (at("/rope_parameters/full_attention")?, at("/rope_parameters/sliding_attention")?)
     } else {
-        let theta = positive(keys, "/rope_theta", Some(1e6))?;
-        let local = rope::plain(positive(keys, "/rope_local_base_freq", Some(10_000.0))?, dim);
-        (RopeConfig { theta, ..rope::read(keys, dim)? }, local)
+        let theta = positive(keys, "/rope_theta", Some(theta))?;
+        (RopeConfig { theta, ..rope::read(keys, dim)? }, rope::plain(local.unwrap_or(theta), dim))
     };
-    config.position = Position::Rotary { global, local: Some(local) };
+    Ok(Position::Rotary { global, local: Some(local) })
+}
+
+fn granite(keys: &Keys<'_>, config: &mut DecoderConfig) -> Result<(), Error> {
+    let factor = |key: &str| positive(keys, key, Some(1.0));
+    config.input.scale = Some(factor("/embedding_multiplier")?);
+    config.attention.scale = factor("/attention_multiplier")?;
+    config.block.result_scale = Some(factor("/residual_multiplier")?);
+    config.output.scale = Some(1.0 / factor("/logits_scaling")?);
     Ok(())
+}
+
+fn stablelm(keys: &Keys<'_>, config: &mut DecoderConfig) -> Result<(), Error> {
+    keys.refuse("/qk_layernorm")?;
+    config.block.norm = NormKind::Layer;
+    if keys.bool("/use_parallel_residual") == Some(true) {
+        config.block.residual = Residual::ParallelShared;
+    }
+    Ok(())
+}
+
+/// Each element is rotated with the next one.
+const fn pair_neighbours(config: &mut DecoderConfig) {
+    if let Position::Rotary { global, .. } = &mut config.position {
+        global.style = RopeStyle::Interleaved;
+    }
 }
 
 fn experts(keys: &Keys<'_>, gating: Gating, routing: Routing) -> Result<FeedForward, Error> {
@@ -89,10 +124,12 @@ fn experts(keys: &Keys<'_>, gating: Gating, routing: Routing) -> Result<FeedForw
 }
 
 fn qwen3_moe(keys: &Keys<'_>, config: &mut DecoderConfig, gating: Gating) -> Result<(), Error> {
-    let has_dense = keys.list("/mlp_only_layers").is_some_and(|layers| !layers.is_empty())
-        || dimension_or(keys, "/decoder_sparse_step", EXPERTS, 1)? != 1;
-    if has_dense {
-        return Err(keys.unsupported("layers without experts (mlp_only_layers)".to_owned(), "experts in all layers"));
+    let every = dimension_or(keys, "/decoder_sparse_step", EXPERTS, 1)?;
+    let listed = keys.list("/mlp_only_layers").unwrap_or_default();
+    let width = config.feed_forward;
+    for (nth, layer) in config.layers.iter_mut().enumerate() {
+        let is_listed = listed.iter().any(|layer| layer.as_u64() == Some(nth as u64));
+        layer.dense = (is_listed || (nth + 1) % every != 0).then_some(width);
     }
     config.feed_forward = dimension(keys, "/moe_intermediate_size", WIDTH)?;
     let is_normed = keys.bool("/norm_topk_prob").unwrap_or(false);
@@ -133,7 +170,7 @@ fn windows(keys: &Keys<'_>, config: &mut DecoderConfig) -> Result<(), Error> {
     };
     // What transformers takes where a file does not say it.
     let default = match architecture.as_str() {
-        "mistral" | "gemma2" | "gemma3" | "gemma3_text" => Some(4096),
+        "mistral" | "mistral3" | "gemma2" | "gemma3" | "gemma3_text" | "olmo3" | "ministral" | "exaone4" => Some(4096),
         "gpt_oss" => Some(128),
         _ => None,
     };
@@ -159,12 +196,15 @@ fn windows(keys: &Keys<'_>, config: &mut DecoderConfig) -> Result<(), Error> {
         set_windows(config, window, |nth| match architecture.as_str() {
             "gemma2" | "gpt_oss" => nth.is_multiple_of(2),
             "gemma3" | "gemma3_text" => (nth + 1) % pattern != 0,
+            "olmo3" | "exaone4" => (nth + 1) % 4 != 0,
             "qwen2" | "qwen3" | "qwen3_moe" => nth >= first,
             _ => true,
         });
     }
-    if config.family == Family::Gemma && architecture != "gemma2" {
-        rotate_locally(config);
+    match architecture.as_str() {
+        "gemma3" | "gemma3_text" | "olmo3" => rotate_locally(config),
+        "exaone4" => rotate_windows_only(config),
+        _ => {}
     }
     Ok(())
 }
