@@ -55,4 +55,5 @@ def main():
     settle("runtime/models/testdata/smollm2-llama-cpp.json", cases)
 
 
-main()
+if __name__ == "__main__":
+    main()

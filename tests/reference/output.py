@@ -7,8 +7,8 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
-def settle(path, value):
-    text = json.dumps(value, ensure_ascii=False, indent=1) + "\n"
+def settle(path, value, indent=1):
+    text = json.dumps(value, ensure_ascii=False, indent=indent) + "\n"
     file = ROOT / path
     if "--check" in sys.argv:
         if file.read_text() != text:

@@ -1,6 +1,6 @@
 //! Encoders: their dimensions, their heads, and the packed batches they work on.
 
-use crate::{Activation, BackendError};
+use crate::{Activation, BackendError, DecoderConfig};
 
 /// Kinds of encoders that `models` implements, with what only they have.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +27,8 @@ pub enum EncoderFamily {
     Deberta(Deberta),
     /// ModernBERT: norms before each part, rotary positions, gated feed-forward part.
     ModernBert(ModernBert),
+    /// A decoder whose rows are pooled or judged: each row sees those before it.
+    Decoder(Box<DecoderConfig>),
 }
 
 /// What DeBERTa's disentangled attention is made of.
@@ -157,6 +159,8 @@ pub struct SentenceEmbedding {
     pub stages: Vec<Stage>,
     /// Longest text it was trained on, in tokens, where that is shorter than the model's.
     pub max_tokens: Option<usize>,
+    /// What its publisher puts before every text.
+    pub prompt: Option<String>,
 }
 
 /// Many rows to one.

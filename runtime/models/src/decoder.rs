@@ -6,6 +6,7 @@ mod experts;
 mod feed_forward;
 mod layer;
 mod norm;
+mod rows;
 
 use alcazar_core::{
     Activation, Backend, BackendError, Batch, CacheShape, DecoderConfig, Logits, Model, WeightSource,
@@ -22,6 +23,7 @@ use crate::{
 pub(crate) use attention::grouped;
 use layer::Layer;
 use norm::Norm;
+pub(crate) use rows::{BLOCK_TOKENS, Rows};
 
 /// A loaded model.
 pub(crate) struct Decoder<B: Backend> {
@@ -88,16 +90,8 @@ impl<B: Backend> Decoder<B> {
         source: &dyn WeightSource,
         cache_shape: CacheShape,
     ) -> Result<Self, LoadError> {
-        let (loader, names) = (Loader { backend: &backend, source }, names(config));
-        let uses = |root: &&&str| loader.has(&format!("{root}{}.weight", names.embedding));
-        let root = names.roots.iter().find(uses).or(names.roots.first()).copied().unwrap_or_default();
-        let place = |prefix: String| Place { loader: &loader, names: &names, prefix };
-        let top = place(root.to_owned());
-        let input = Input::load(&top, config)?;
-        let output = Output::load(&top, config)?;
-        let layers = config.layers.iter().enumerate();
-        let layers = layers.map(|(nth, _)| Layer::load(&place(format!("{root}{}.{nth}.", names.layer)), config, nth));
-        let layers = layers.collect::<Result<_, _>>()?;
+        let loader = Loader { backend: &backend, source };
+        let (input, output, layers) = parts(&loader, config)?;
         let ropes = ropes(&loader, config)?;
         let spec = CacheSpec {
             n_layers: config.layers.len(),
@@ -120,6 +114,21 @@ impl<B: Backend> Decoder<B> {
             cache_shape,
         })
     }
+}
+
+type Parts<B> = (Input<B>, Output<B>, Vec<Layer<B>>);
+
+fn parts<B: Backend>(loader: &Loader<'_, B>, config: &DecoderConfig) -> Result<Parts<B>, LoadError> {
+    let names = names(config);
+    let uses = |root: &&&str| loader.has(&format!("{root}{}.weight", names.embedding));
+    let root = names.roots.iter().find(uses).or(names.roots.first()).copied().unwrap_or_default();
+    let place = |prefix: String| Place { loader, names: &names, prefix };
+    let top = place(root.to_owned());
+    let input = Input::load(&top, config)?;
+    let output = Output::load(&top, config)?;
+    let layers = config.layers.iter().enumerate();
+    let layers = layers.map(|(nth, _)| Layer::load(&place(format!("{root}{}.{nth}.", names.layer)), config, nth));
+    Ok((input, output, layers.collect::<Result<_, _>>()?))
 }
 
 /// Llama 3's factors on the frequencies, in GGUF files.
@@ -206,21 +215,30 @@ impl<B: Backend> Output<B> {
         })
     }
 
+    /// The rows that scores are made of.
+    ///
     /// # Shapes
-    /// - x: `[rows, hidden]`; output: `[rows, vocabulary]`
-    fn apply(
-        &self,
-        backend: &B,
-        mut x: B::Tensor,
-        table: &B::Matrix,
-        adapted: &Adapted<'_, B>,
-    ) -> Result<B::Tensor, BackendError> {
+    /// - x: `[rows, hidden]`; output: `[rows, width]`
+    fn rows(&self, backend: &B, mut x: B::Tensor) -> Result<B::Tensor, BackendError> {
         if let Some(norm) = &self.norm {
             x = norm.apply(backend, &x)?;
         }
         if let Some(project) = &self.project {
             x = project.apply(backend, &x)?;
         }
+        Ok(x)
+    }
+
+    /// # Shapes
+    /// - x: `[rows, hidden]`; output: `[rows, vocabulary]`
+    fn apply(
+        &self,
+        backend: &B,
+        x: B::Tensor,
+        table: &B::Matrix,
+        adapted: &Adapted<'_, B>,
+    ) -> Result<B::Tensor, BackendError> {
+        let x = self.rows(backend, x)?;
         let scores = match &self.scores {
             Some(scores) => scores.apply(backend, &x)?,
             None => backend.linear(&x, table, None)?,

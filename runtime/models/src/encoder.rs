@@ -1,5 +1,6 @@
 //! The encoders: a trunk of layers that makes a row of each token, and a head that says what the rows mean.
 
+mod decoder;
 mod distances;
 mod embeddings;
 mod head;
@@ -13,7 +14,7 @@ use alcazar_core::{
     Activation, Backend, BackendError, Encoder, EncoderConfig, EncoderFamily, PackedBatch, WeightSource,
 };
 
-use self::{head::HeadWeights, modern_bert::ModernBertTrunk, post_norm::PostNormTrunk};
+use self::{decoder::DecoderTrunk, head::HeadWeights, modern_bert::ModernBertTrunk, post_norm::PostNormTrunk};
 use crate::{
     LoadError,
     weights::{Linear, Loader},
@@ -30,6 +31,7 @@ where
 {
     let loader = Loader { backend: &backend, source };
     let trunk: Box<dyn Trunk<B>> = match &config.family {
+        EncoderFamily::Decoder(own) => Box::new(DecoderTrunk::load(&loader, own)?),
         EncoderFamily::ModernBert(own) => Box::new(ModernBertTrunk::load(&loader, config, own)?),
         _ => Box::new(PostNormTrunk::load(&loader, config)?),
     };

@@ -1,6 +1,7 @@
 //! An encoder's dimensions out of a `config.json`.
 
 mod deberta;
+mod decoder;
 mod head;
 mod modern_bert;
 pub(crate) mod registry;
@@ -13,14 +14,19 @@ use crate::{Error, error::excerpt};
 
 const TYPES: std::ops::RangeInclusive<u64> = 0..=16;
 
-/// Whether `config.json` is that of an encoder.
-pub(crate) fn is_encoder(json: &Value) -> bool {
-    json.get("model_type").and_then(Value::as_str).is_some_and(registry::is_known)
+/// Whether `config.json` is that of an encoder, or of a decoder that was trained as one; `has_modules`: sentence-transformers
+/// says how its rows become a vector.
+pub(crate) fn is_encoder(json: &Value, has_modules: bool) -> bool {
+    let is_known = json.get("model_type").and_then(Value::as_str).is_some_and(registry::is_known);
+    is_known || decoder::is_encoder(json, has_modules)
 }
 
 /// The dimensions, checked against each other. `head` is what `modules.json` says, if there is one.
 pub(crate) fn encoder_config(keys: &Keys<'_>, head: Option<Head>) -> Result<EncoderConfig, Error> {
     let architecture = keys.json.get("model_type").and_then(Value::as_str).unwrap_or_default();
+    if !registry::is_known(architecture) {
+        return decoder::config(keys, head);
+    }
     let positions = keys.json.get("position_embedding_type").and_then(Value::as_str).unwrap_or("absolute");
     if positions != "absolute" {
         let found = format!("position_embedding_type {}", excerpt(positions));

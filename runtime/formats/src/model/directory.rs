@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use alcazar_core::{Head, WeightType};
+use alcazar_core::{EncoderFamily, Head, WeightType};
 use serde_json::Value;
 
 use super::{
@@ -86,9 +86,10 @@ pub(super) fn facts_of(path: &Path, found: &checkpoint::Found) -> Result<Facts, 
             );
         }
     }
-    let sentence = if config::encoder::is_encoder(&json) { sentence::read(path)? } else { None };
-    let config = model_config(&json, &config_path, sentence, &tensors)?;
-    let about = about(found.format, &read_texts(path, json)?);
+    let is_encoder = config::encoder::is_encoder(&json, sentence::is_there(path));
+    let sentence = if is_encoder { sentence::read(path)? } else { None };
+    let config = model_config(&json, &config_path, is_encoder, sentence, &tensors)?;
+    let about = about(found.format, &read_texts(path, json, is_encoder)?);
     let mut facts = facts(about, &config, &tensors, checkpoint.size_bytes());
     let how = "alcazar-runtime fetch converts it once to safetensors, which are served";
     facts.refused.insert(0, format!("serving it as it is: {how}"));
@@ -109,13 +110,16 @@ const fn weight_type(element: Element) -> Option<WeightType> {
 fn model_config(
     json: &Value,
     file: &Path,
+    is_encoder: bool,
     sentence: Option<Sentence>,
     tensors: &Tensors,
 ) -> Result<ModelConfig, Error> {
-    if config::encoder::is_encoder(json) {
+    if is_encoder {
         let head = sentence.map(|sentence| Head::Embedding(sentence.embedding));
         let config = config::encoder::encoder_config(&config::hugging_face::Keys { file, json }, head)?;
-        check_table(&ENCODER_TABLES, [config.vocabulary, config.embedding], tensors, file)?;
+        let is_decoder = matches!(config.family, EncoderFamily::Decoder(_));
+        let tables: &[&str] = if is_decoder { &DECODER_TABLES } else { &ENCODER_TABLES };
+        check_table(tables, [config.vocabulary, config.embedding], tensors, file)?;
         return Ok(ModelConfig::Encoder(Box::new(config)));
     }
     let config = config::hugging_face::decoder_config(json, file)?;
@@ -128,12 +132,13 @@ pub(super) fn open(path: &Path, found: &[PathBuf]) -> Result<ModelFiles, Error> 
     let config_path = path.join("config.json");
     let json = read_json(&config_path, CONFIG_LIMIT)?.unwrap_or(Value::Null);
     let (mut files, mut tensors) = open_shards(path, found)?;
-    let sentence = if config::encoder::is_encoder(&json) { sentence::read(path)? } else { None };
+    let is_encoder = config::encoder::is_encoder(&json, sentence::is_there(path));
+    let sentence = if is_encoder { sentence::read(path)? } else { None };
     for (prefix, shard) in sentence.iter().flat_map(|sentence| &sentence.weights) {
         add_shard(shard, prefix, &mut files, &mut tensors)?;
     }
-    let config = model_config(&json, &config_path, sentence, &tensors)?;
-    let text = read_texts(path, json)?;
+    let config = model_config(&json, &config_path, is_encoder, sentence, &tensors)?;
+    let text = read_texts(path, json, is_encoder)?;
     let about = about(Format::Safetensors, &text);
     let size = files.iter().map(SourceFile::length).sum();
     Ok(ModelFiles {
@@ -214,10 +219,10 @@ fn check_table(names: &[&str], expected: [usize; 2], tensors: &Tensors, file: &P
     }
 }
 
-fn read_texts(path: &Path, config: Value) -> Result<TextFiles, Error> {
+fn read_texts(path: &Path, config: Value, is_encoder: bool) -> Result<TextFiles, Error> {
     let json = |name: &str| Ok::<_, Error>(read_json(&path.join(name), CONFIG_LIMIT)?.unwrap_or(Value::Null));
     let vocabulary = Vocabulary::read(path)?;
-    if config::encoder::is_encoder(&config) {
+    if is_encoder {
         vocabulary.check_for_encoder(path)?;
     }
     Ok(TextFiles {

@@ -12,6 +12,7 @@ use super::directory::{CONFIG_LIMIT, read_json};
 use crate::{Error, error::excerpt};
 
 const MODULES: &str = "modules.json";
+const SETTINGS: &str = "config_sentence_transformers.json";
 /// More modules than any published model has.
 const MAX_MODULES: usize = 16;
 const MAX_WIDTH: u64 = 1 << 20;
@@ -22,6 +23,11 @@ pub(super) struct Sentence {
     pub(super) weights: Vec<(String, PathBuf)>,
 }
 
+/// Whether there is a `modules.json`.
+pub(super) fn is_there(path: &Path) -> bool {
+    path.join(MODULES).exists()
+}
+
 /// Reads `modules.json`; `None` when there is none.
 pub(super) fn read(path: &Path) -> Result<Option<Sentence>, Error> {
     let file = path.join(MODULES);
@@ -30,14 +36,20 @@ pub(super) fn read(path: &Path) -> Result<Option<Sentence>, Error> {
         .as_array()
         .filter(|modules| modules.len() <= MAX_MODULES)
         .ok_or_else(|| Error::malformed(&file, 0, "no list of modules", format!("a list of at most {MAX_MODULES}")))?;
-    let mut reader = Reader { path, file: &file, pooling: None, stages: Vec::new(), weights: Vec::new() };
+    let mut reader =
+        Reader { path, file: &file, pooling: None, pools_prompt: true, stages: Vec::new(), weights: Vec::new() };
     for module in modules {
         reader.module(module)?;
+    }
+    let prompt = prompt(path)?;
+    if prompt.is_some() && !reader.pools_prompt {
+        let found = "a default prompt that is not pooled (include_prompt false)";
+        return Err(Error::unsupported(&file, found, "prompts that are part of the text"));
     }
     let Some(pooling) = reader.pooling else {
         return Err(Error::malformed(&file, 0, "no Pooling module", "one, which makes one vector of a text"));
     };
-    let embedding = SentenceEmbedding { pooling, stages: reader.stages, max_tokens: max_tokens(path)? };
+    let embedding = SentenceEmbedding { pooling, stages: reader.stages, max_tokens: max_tokens(path)?, prompt };
     Ok(Some(Sentence { embedding, weights: reader.weights }))
 }
 
@@ -47,10 +59,25 @@ fn max_tokens(path: &Path) -> Result<Option<usize>, Error> {
     Ok(most.and_then(|most| usize::try_from(most).ok()))
 }
 
+/// What stands before every text, unless a request says otherwise: the prompt that `default_prompt_name` names.
+fn prompt(path: &Path) -> Result<Option<String>, Error> {
+    let file = path.join(SETTINGS);
+    let settings = read_json(&file, CONFIG_LIMIT)?.unwrap_or(Value::Null);
+    let Some(name) = settings.get("default_prompt_name").and_then(Value::as_str) else { return Ok(None) };
+    let prompt = settings.get("prompts").and_then(|prompts| prompts.get(name)).and_then(Value::as_str);
+    let prompt = prompt.ok_or_else(|| {
+        let found = format!("default_prompt_name {}", excerpt(name));
+        Error::malformed(&file, 0, found, "the name of one of its prompts")
+    })?;
+    Ok(Some(prompt.to_owned()).filter(|prompt| !prompt.is_empty()))
+}
+
 struct Reader<'a> {
     path: &'a Path,
     file: &'a Path,
     pooling: Option<Pooling>,
+    /// Whether the rows of a prompt are pooled with those of the text.
+    pools_prompt: bool,
     stages: Vec<Stage>,
     weights: Vec<(String, PathBuf)>,
 }
@@ -70,7 +97,10 @@ impl Reader<'_> {
                 Ok(())
             }
             "Pooling" if self.pooling.is_none() => {
-                self.pooling = Some(pooling(&self.path.join(folder).join("config.json"))?);
+                let file = self.path.join(folder).join("config.json");
+                let settings = read_json(&file, CONFIG_LIMIT)?.unwrap_or(Value::Null);
+                self.pooling = Some(pooling(&settings, &file)?);
+                self.pools_prompt = settings.get("include_prompt").and_then(Value::as_bool).unwrap_or(true);
                 Ok(())
             }
             "Dense" => self.dense(folder),
@@ -108,8 +138,7 @@ impl Reader<'_> {
     }
 }
 
-fn pooling(file: &Path) -> Result<Pooling, Error> {
-    let settings = read_json(file, CONFIG_LIMIT)?.unwrap_or(Value::Null);
+fn pooling(settings: &Value, file: &Path) -> Result<Pooling, Error> {
     let is_on = |kind: &str| settings.get(format!("pooling_mode_{kind}")).and_then(Value::as_bool).unwrap_or(false);
     // One word, or a switch for each way.
     let named = settings.get("pooling_mode").and_then(Value::as_str);
@@ -131,5 +160,39 @@ fn pooling(file: &Path) -> Result<Pooling, Error> {
             let found = format!("{} ways of pooling that are known", chosen.len());
             Err(Error::unsupported(file, found, "exactly one of cls, mean, max, mean_sqrt_len, lasttoken"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Modules of a last-token embedder with these settings.
+    fn written(pooling: &str, settings: &str) -> Result<Option<Sentence>, Error> {
+        let dir = tempfile::tempdir().unwrap();
+        let modules = r#"[{"type": "x.Transformer", "path": ""}, {"type": "x.Pooling", "path": "1_Pooling"}]"#;
+        std::fs::write(dir.path().join(MODULES), modules).unwrap();
+        std::fs::create_dir(dir.path().join("1_Pooling")).unwrap();
+        std::fs::write(dir.path().join("1_Pooling/config.json"), pooling).unwrap();
+        std::fs::write(dir.path().join(SETTINGS), settings).unwrap();
+        read(dir.path())
+    }
+
+    #[test]
+    fn the_default_prompt_is_read_and_no_other() {
+        const LAST: &str = r#"{"pooling_mode": "lasttoken"}"#;
+        let prompt = |settings: &str| written(LAST, settings).unwrap().unwrap().embedding.prompt;
+        assert_eq!(
+            prompt(r#"{"prompts": {"query": "ask: "}, "default_prompt_name": "query"}"#),
+            Some("ask: ".to_owned())
+        );
+        assert_eq!(prompt(r#"{"prompts": {"query": "ask: "}, "default_prompt_name": null}"#), None);
+        let unknown = written(LAST, r#"{"prompts": {}, "default_prompt_name": "query"}"#).err().unwrap();
+        assert!(unknown.to_string().contains("default_prompt_name \"query\""), "{unknown}");
+        let apart = r#"{"pooling_mode": "mean", "include_prompt": false}"#;
+        let refused =
+            written(apart, r#"{"prompts": {"query": "ask: "}, "default_prompt_name": "query"}"#).err().unwrap();
+        assert!(refused.to_string().contains("include_prompt false"), "{refused}");
+        assert!(written(apart, "{}").is_ok(), "without a prompt there is nothing to leave out");
     }
 }

@@ -70,6 +70,10 @@ impl<B: Backend> Attention<B> {
         })
     }
 
+    pub(super) const fn share_cache(&mut self) {
+        self.spec.layer = 0;
+    }
+
     /// # Shapes
     /// - x: `[rows, hidden]`; output: `[rows, n_heads · head_dim]`
     pub(super) fn attend(

@@ -40,6 +40,11 @@ impl<B: Backend> Layer<B> {
         })
     }
 
+    /// Keys and values go where other layers' go: for a pass after which nothing is computed.
+    pub(super) const fn share_cache(&mut self) {
+        self.attention.share_cache();
+    }
+
     /// What adapters add to a part; `None`: the layer has no such matrix.
     pub(super) fn deltas(&mut self, part: Part) -> Option<&mut Deltas<B>> {
         self.attention.deltas(part).or_else(|| self.feed_forward.deltas(part))

@@ -33,9 +33,14 @@ impl<B: Backend> HeadWeights<B> {
         let (pooling, steps) = match &config.head {
             Head::Embedding(embedding) => (Some(embedding.pooling), sentence(loader, embedding)?),
             Head::Classification(own) => {
-                let pooling = if own.judges_mean { Pooling::Mean } else { Pooling::First };
-                let judge = plain(loader, names.judge, own.labels.len(), config.hidden)?;
-                (Some(pooling), vec![hidden(loader, config, &names.before_judge)?, judge])
+                let pooling = match &names.before_judge {
+                    None => Pooling::Last,
+                    Some(_) if own.judges_mean => Pooling::Mean,
+                    Some(_) => Pooling::First,
+                };
+                let before = names.before_judge.iter().map(|before| hidden(loader, config, before));
+                let judge = plain(loader, names.judge, own.labels.len(), config.hidden);
+                (Some(pooling), before.chain([judge]).collect::<Result<_, _>>()?)
             }
             Head::TokenClassification(labels) => (None, tokens(loader, config, &names, "classifier", labels.len())?),
             Head::QuestionAnswering => (None, tokens(loader, config, &names, names.answer, 2)?),

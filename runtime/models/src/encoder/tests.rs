@@ -1,5 +1,6 @@
 //! Tiny random encoders of every family and head against transformers (tests/reference/encoders.py).
 
+mod decoders;
 mod gguf;
 
 use std::path::{Path, PathBuf};

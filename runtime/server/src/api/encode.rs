@@ -9,7 +9,7 @@ mod scores;
 
 use std::sync::Arc;
 
-use alcazar_core::{EncoderConfig, TokenId};
+use alcazar_core::{EncoderConfig, Head, TokenId};
 use alcazar_engine::packer;
 use alcazar_text::{EncodedText, Tokenizer};
 use axum::extract::Request;
@@ -127,6 +127,7 @@ async fn encode(
         tokenizer: Arc::clone(&asked.served.tokenizer),
         most: asked.served.config.max_tokens(),
         truncate: asked.truncate,
+        prompt: prompt(&asked.served.config),
         field,
     };
     let texts = if asked.body_bytes <= INLINE_BYTES {
@@ -167,10 +168,19 @@ fn check_tokens(texts: &[EncodedText], config: &EncoderConfig, field: &'static s
     Ok(())
 }
 
+/// What stands before every text that is to become a vector, where the model's publisher says so.
+fn prompt(config: &EncoderConfig) -> String {
+    match &config.head {
+        Head::Embedding(embedding) => embedding.prompt.clone().unwrap_or_default(),
+        _ => String::new(),
+    }
+}
+
 struct Work {
     tokenizer: Arc<Tokenizer>,
     most: usize,
     truncate: bool,
+    prompt: String,
     field: &'static str,
 }
 
@@ -189,7 +199,7 @@ impl Work {
             },
             Input::Text { first, second } => {
                 let cut = self.truncate.then_some(self.most);
-                let text = self.tokenizer.encode_text(&first, second.as_deref(), cut);
+                let text = self.tokenizer.encode_text(&format!("{}{first}", self.prompt), second.as_deref(), cut);
                 text.map_err(|_| ApiError::field(place(), "invalid_value", "cannot be tokenized"))?
             }
         };

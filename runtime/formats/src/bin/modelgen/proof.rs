@@ -30,7 +30,7 @@ struct Suite {
     gguf: Option<[&'static str; 3]>,
 }
 
-const SUITES: [Suite; 3] = [
+const SUITES: [Suite; 4] = [
     Suite {
         folder: "runtime/models/testdata",
         source: "runtime/models/src/tests.rs",
@@ -55,6 +55,13 @@ const SUITES: [Suite; 3] = [
             "encoder::tests::gguf",
             "every_encoder_is_the_same_from_gguf",
         ]),
+    },
+    Suite {
+        folder: "tests/fixtures/embedders",
+        source: "runtime/models/src/encoder/tests/decoders.rs",
+        module: "encoder::tests::decoders",
+        test: "decoders_make_vectors_and_judge_as_the_reference",
+        gguf: None,
     },
 ];
 

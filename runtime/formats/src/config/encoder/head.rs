@@ -20,6 +20,7 @@ pub(super) fn read(keys: &Keys<'_>) -> Result<Head, Error> {
             pooling: Pooling::Mean,
             stages: vec![Stage::Normalize],
             max_tokens: None,
+            prompt: None,
         }),
         "SequenceClassification" => Head::Classification(Classification {
             labels: labels(keys)?,

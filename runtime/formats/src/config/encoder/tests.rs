@@ -85,3 +85,26 @@ fn what_contradicts_itself_is_refused() {
         assert!(error.to_string().contains(told), "{error}");
     }
 }
+
+fn llama(class: &str) -> Value {
+    json!({"model_type": "llama", "architectures": [class], "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "intermediate_size": 16, "vocab_size": 20, "max_position_embeddings": 10, "num_labels": 1})
+}
+
+#[test]
+fn decoders_are_encoders_by_their_class_or_their_modules() {
+    for (class, has_modules, expected) in [
+        ("LlamaForCausalLM", false, false),
+        ("LlamaForCausalLM", true, true),
+        ("LlamaModel", false, true),
+        ("LlamaForSequenceClassification", false, true),
+        ("LlamaForTokenClassification", false, false),
+    ] {
+        assert_eq!(super::is_encoder(&llama(class), has_modules), expected, "{class}");
+    }
+    let config = read(&llama("LlamaForSequenceClassification")).unwrap();
+    assert!(matches!(&config.head, Head::Classification(head) if head.labels == ["LABEL_0"]));
+    assert_eq!((config.max_tokens(), config.n_types, config.head_dim()), (10, 0, 4));
+    let EncoderFamily::Decoder(own) = config.family else { panic!("{:?}", config.family) };
+    assert!(own.output.is_tied, "its table of scores is not looked for");
+}

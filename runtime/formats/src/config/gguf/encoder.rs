@@ -118,7 +118,7 @@ fn head(keys: &Keys<'_>, family: &EncoderFamily) -> Result<Head, Error> {
             return Err(Error::unsupported(keys.file, found, "0 to 3: none, mean, first, last"));
         }
     };
-    Ok(Head::Embedding(SentenceEmbedding { pooling, stages: vec![Stage::Normalize], max_tokens: None }))
+    Ok(Head::Embedding(SentenceEmbedding { pooling, stages: vec![Stage::Normalize], max_tokens: None, prompt: None }))
 }
 
 /// The first token's row, of all ways to pool.

@@ -27,7 +27,8 @@ struct Saved {
 
 fn fixtures() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let groups = ["runtime/models/testdata", "tests/fixtures/decoders", "tests/fixtures/encoders"];
+    let groups =
+        ["runtime/models/testdata", "tests/fixtures/decoders", "tests/fixtures/embedders", "tests/fixtures/encoders"];
     let folders = groups.map(|group| std::fs::read_dir(root.join(group)).unwrap());
     let mut models: Vec<_> = folders.into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
     models.retain(|path| path.join("model.safetensors").exists());

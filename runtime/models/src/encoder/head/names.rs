@@ -14,7 +14,8 @@ pub(super) struct Hidden {
 }
 
 pub(super) struct Names {
-    pub(super) before_judge: Hidden,
+    /// `None`: none, the last row is judged.
+    pub(super) before_judge: Option<Hidden>,
     /// Scores of a text.
     pub(super) judge: &'static str,
     pub(super) before_tokens: Option<Hidden>,
@@ -48,7 +49,7 @@ impl Names {
     pub(super) const fn of(family: &EncoderFamily) -> Self {
         match family {
             EncoderFamily::Bert => Self {
-                before_judge: pooler("pooler.dense", Activation::Tanh),
+                before_judge: Some(pooler("pooler.dense", Activation::Tanh)),
                 judge: "classifier",
                 before_tokens: None,
                 answer: ANSWER,
@@ -56,7 +57,7 @@ impl Names {
                 vocabulary_biases: BERT_BIASES,
             },
             EncoderFamily::Roberta | EncoderFamily::Mpnet { .. } => Self {
-                before_judge: hidden("classifier.dense", Some(Activation::Tanh)),
+                before_judge: Some(hidden("classifier.dense", Some(Activation::Tanh))),
                 judge: "classifier.out_proj",
                 before_tokens: None,
                 answer: ANSWER,
@@ -64,7 +65,7 @@ impl Names {
                 vocabulary_biases: ["lm_head.bias", "lm_head.decoder.bias"],
             },
             EncoderFamily::DistilBert => Self {
-                before_judge: hidden("pre_classifier", Some(Activation::Relu)),
+                before_judge: Some(hidden("pre_classifier", Some(Activation::Relu))),
                 judge: "classifier",
                 before_tokens: None,
                 answer: ANSWER,
@@ -72,7 +73,7 @@ impl Names {
                 vocabulary_biases: ["vocab_projector.bias", "vocab_projector.bias"],
             },
             EncoderFamily::Electra => Self {
-                before_judge: hidden("classifier.dense", Some(Activation::GeluErf)),
+                before_judge: Some(hidden("classifier.dense", Some(Activation::GeluErf))),
                 judge: "classifier.out_proj",
                 before_tokens: None,
                 answer: ANSWER,
@@ -84,7 +85,7 @@ impl Names {
                 vocabulary_biases: ["generator_lm_head.bias", "generator_lm_head.bias"],
             },
             EncoderFamily::Albert { .. } => Self {
-                before_judge: pooler("pooler", Activation::Tanh),
+                before_judge: Some(pooler("pooler", Activation::Tanh)),
                 judge: "classifier",
                 before_tokens: None,
                 answer: ANSWER,
@@ -92,15 +93,23 @@ impl Names {
                 vocabulary_biases: ["predictions.bias", "predictions.decoder.bias"],
             },
             EncoderFamily::Deberta(_) => Self {
-                before_judge: hidden("pooler.dense", Some(Activation::GeluErf)),
+                before_judge: Some(hidden("pooler.dense", Some(Activation::GeluErf))),
                 judge: "classifier",
                 before_tokens: None,
                 answer: ANSWER,
                 before_vocabulary: BERT_TRANSFORM,
                 vocabulary_biases: BERT_BIASES,
             },
+            EncoderFamily::Decoder(_) => Self {
+                before_judge: None,
+                judge: "score",
+                before_tokens: None,
+                answer: ANSWER,
+                before_vocabulary: BERT_TRANSFORM,
+                vocabulary_biases: BERT_BIASES,
+            },
             EncoderFamily::ModernBert(_) => Self {
-                before_judge: MODERN,
+                before_judge: Some(MODERN),
                 judge: "classifier",
                 before_tokens: Some(MODERN),
                 answer: "classifier",

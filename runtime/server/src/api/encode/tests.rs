@@ -1,5 +1,7 @@
 //! The routes of encoders over tiny models, against transformers' own answers (tests/reference/pipelines.py).
 
+mod decoders;
+
 use axum::http::Request;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http_body_util::BodyExt as _;
