@@ -15,8 +15,11 @@ fn read(path: &str) -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)).unwrap()
 }
 
+/// Path and bytes.
+type File = (String, Vec<u8>);
+
 /// The tiny llama in PyTorch's format, with an adapter and what else lies beside one.
-fn repository() -> Vec<(String, Vec<u8>)> {
+fn repository() -> Vec<File> {
     let model =
         ["config.json", "tokenizer.json"].map(|name| (name.to_owned(), read(&format!("models/testdata/llama/{name}"))));
     let adapter = FILES.map(|name| {
@@ -28,7 +31,7 @@ fn repository() -> Vec<(String, Vec<u8>)> {
     model.into_iter().chain(adapter).chain([weights]).chain(others).collect()
 }
 
-async fn bench(files: &[(String, Vec<u8>)]) -> Bench {
+async fn bench(files: &[File]) -> Bench {
     let files: Vec<_> = files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).collect();
     Bench::with(&files).await
 }
@@ -59,7 +62,7 @@ async fn plain_files_may_be_an_adapter_s() {
     // From anywhere, under paths of their own.
     let renamed: Vec<_> = (0..).zip(&all).map(|(nth, (_, bytes))| (format!("f{nth}"), bytes.clone())).collect();
     let bench = bench(&renamed).await;
-    let file = |((name, bytes), (path, _)): (&(String, Vec<u8>), &(String, Vec<u8>))| HttpFile {
+    let file = |((name, bytes), (path, _)): (&File, &File)| HttpFile {
         url: format!("{}/plain/{name}", bench.hub.base()),
         sha256: hex(&Sha256::digest(bytes)),
         path: path.clone(),
