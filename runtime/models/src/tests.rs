@@ -3,6 +3,7 @@
 mod adapters;
 mod families;
 mod on;
+mod quantised;
 mod together;
 
 use std::path::{Path, PathBuf};

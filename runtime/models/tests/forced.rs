@@ -103,5 +103,8 @@ fn choices_and_perplexity_are_llama_cpp_s() {
     assert!(ours.best.len() >= 2000);
     let off = (ours.perplexity() / llama_cpp.perplexity() - 1.0).abs();
     assert!(off < 0.005, "perplexity is {off} off");
-    assert!(ours.agreement(&llama_cpp) >= 0.99);
+    // Both round activations to 8 bits, which turns 3 of 100 choices of so small a model: more than exact arithmetic's
+    // own share of them cannot be asked for.
+    assert!(ours.agreement(&exact) >= llama_cpp.agreement(&exact) - 0.005);
+    assert!(ours.agreement(&llama_cpp) >= llama_cpp.agreement(&exact) - 0.01);
 }
