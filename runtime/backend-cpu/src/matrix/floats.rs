@@ -11,7 +11,7 @@ use half::{bf16, f16};
 
 use super::{
     columns::Columns,
-    simd::{Isa, Kernel, LANES, Simd, prefetch},
+    simd::{Isa, Kernel, LANES, Simd},
     tiles::{Input, Tiles},
 };
 use crate::pool::Pool;
@@ -173,7 +173,7 @@ impl<T: Number> Product<'_, T> {
     fn tile<S: Simd>(&self, simd: S, nth: usize, columns: &[Column<T>], rows: Range<usize>) {
         let mut sums = [[[0.0; LANES]; VECTORS]; PANEL];
         if rows.len() <= ROWS {
-            self.rows(simd, columns, 0, rows.clone(), &mut sums, true);
+            self.rows(simd, columns, 0, rows.clone(), &mut sums);
         } else {
             self.many(simd, columns, rows.clone(), &mut sums);
         }
@@ -196,7 +196,7 @@ impl<T: Number> Product<'_, T> {
                     simd.store(T::widen(simd, &column[vector]), &mut widened[vector]);
                 }
             }
-            self.rows(simd, &widened[..columns.len()], nth * WIDENED, rows.clone(), sums, false);
+            self.rows(simd, &widened[..columns.len()], nth * WIDENED, rows.clone(), sums);
         }
     }
 
@@ -208,26 +208,25 @@ impl<T: Number> Product<'_, T> {
         from: usize,
         rows: Range<usize>,
         sums: &mut [Sums],
-        is_read_once: bool,
     ) {
         let mut row = 0;
         while row < rows.len() {
             let first = rows.start + row;
             let sums = &mut sums[row..];
             row += match rows.len() - row {
-                1 => self.some::<S, N, 1>(simd, (columns, is_read_once), from, first, sums),
-                2 | 4 => self.some::<S, N, 2>(simd, (columns, is_read_once), from, first, sums),
-                _ => self.some::<S, N, ROWS>(simd, (columns, is_read_once), from, first, sums),
+                1 => self.some::<S, N, 1>(simd, columns, from, first, sums),
+                2 | 4 => self.some::<S, N, 2>(simd, columns, from, first, sums),
+                _ => self.some::<S, N, ROWS>(simd, columns, from, first, sums),
             };
         }
     }
 
-    /// Some rows with columns from number `from` on, and whether these come from far.
+    /// Some rows with columns from number `from` on.
     #[inline(always)]
     fn some<S: Simd, N: Number, const R: usize>(
         &self,
         simd: S,
-        (columns, is_read_once): (&[Column<N>], bool),
+        columns: &[Column<N>],
         from: usize,
         first: usize,
         out: &mut [Sums],
@@ -242,9 +241,6 @@ impl<T: Number> Product<'_, T> {
             }
         }
         for (nth, column) in columns.iter().enumerate() {
-            if is_read_once {
-                prefetch(simd, std::ptr::from_ref(column).cast(), size_of_val(column));
-            }
             for vector in 0..VECTORS {
                 let weights = N::widen(simd, &column[vector]);
                 for row in 0..R {
