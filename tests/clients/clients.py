@@ -49,7 +49,6 @@ def openai_chat():
     choice = answer.choices[0]
     assert choice.message.content and choice.finish_reason in ("stop", "length")
     assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
-    assert [model.id for model in client.models.list()] == [MODEL]
     seeded = [chat(temperature=1, seed=7, n=2) for _ in range(2)]
     texts = [[choice.message.content for choice in answer.choices] for answer in seeded]
     assert texts[0] == texts[1] and len(texts[0]) == 2, texts
@@ -60,6 +59,15 @@ def openai_stream():
     chunks = list(chat(stream=True, stream_options={"include_usage": True}))
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == whole
     assert chunks[-1].usage.completion_tokens > 0 and not chunks[-1].choices
+
+
+def openai_adapter():
+    models = {model.id: model for model in client.models.list()}
+    assert list(models) == [MODEL, "tuned"] and models["tuned"].parent == MODEL, models
+    answer, base = chat(model="tuned"), chat()
+    assert (answer.model, base.model) == ("tuned", MODEL)
+    assert answer.choices[0].message.content != base.choices[0].message.content
+    assert chat(model="tuned").choices[0].message.content == answer.choices[0].message.content
 
 
 def openai_logprobs():
@@ -163,7 +171,7 @@ def with_instructor():
 
 
 def main():
-    tests = [openai_chat, openai_stream, openai_logprobs, openai_tools, openai_structured, openai_responses, openai_errors]
+    tests = [openai_chat, openai_stream, openai_adapter, openai_logprobs, openai_tools, openai_structured, openai_responses, openai_errors]
     tests += [with_litellm, with_langchain, with_instructor]
     failed = 0
     for test in tests:

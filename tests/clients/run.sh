@@ -57,7 +57,8 @@ serve() {
 # No client shall look for anything but the server.
 export LITELLM_LOCAL_MODEL_COST_MAP=True LANGCHAIN_TRACING_V2=false DO_NOT_TRACK=1 NO_PROXY=127.0.0.1
 
-serve --context-length 1024 --max-queued 200
+python3 "$here/adapter.py" "$state/adapter"
+serve --context-length 1024 --max-queued 200 --adapter "tuned=$state/adapter"
 timeout 240 "$state/venv/bin/python" "$here/clients.py"
 cp "$here/client.mjs" "$state/node/"
 timeout 60 node "$state/node/client.mjs"

@@ -4,14 +4,14 @@ use std::{num::NonZeroUsize, sync::Arc};
 
 use alcazar_core::{
     Activation, AttentionSpec, Backend, BackendError, Batch, DecoderConfig, Gating, PackedAttention, RawTensor,
-    RopeStyle,
+    RopeStyle, WeightType,
     backend::{CacheSpec, HostAngles},
 };
 
 use crate::{
     activation, attention,
     cache::{Cache, CachePrecision},
-    matrix::{Matrix, multiply_each},
+    matrix::{self, Matrix, multiply_each},
     norm, packed,
     pool::Pool,
     rope, sum,
@@ -34,6 +34,15 @@ impl CpuBackend {
     /// What people call the device.
     pub const fn device_name(&self) -> &'static str {
         "CPU"
+    }
+
+    /// Memory that weights take which are so many bytes in the file.
+    pub fn memory_bytes(weight_type: WeightType, file_bytes: u64) -> u64 {
+        /// Whole blocks of all types; the kernels round rows up, of which few are lost in wide matrices.
+        const WIDTH: usize = 256;
+        let n_blocks = file_bytes.div_ceil(weight_type.block_bytes() as u64);
+        let n = usize::try_from(n_blocks.saturating_mul(weight_type.block_elements() as u64)).unwrap_or(usize::MAX);
+        matrix::memory_bytes(weight_type, [n.div_ceil(WIDTH), WIDTH])
     }
 
     /// Memory that a token's keys and values take.

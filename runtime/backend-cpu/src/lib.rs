@@ -15,7 +15,7 @@ mod backend;
 mod cache;
 mod element;
 mod lanes;
-mod matrix;
+pub mod matrix;
 mod norm;
 mod packed;
 mod parallel;
@@ -32,6 +32,5 @@ mod tests;
 
 pub use backend::CpuBackend;
 pub use cache::{Cache, CachePrecision};
-pub use matrix::{Matrix, memory_bytes};
 pub use pool::Pool;
 pub use tensor::{Tensor, Vector};

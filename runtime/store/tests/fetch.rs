@@ -1,6 +1,9 @@
 //! Fetches from a hub that misbehaves: what is sealed, what is refused, what is taken up again.
 
 #[cfg(test)]
+#[path = "fetch/adapters.rs"]
+mod adapters;
+#[cfg(test)]
 #[path = "fetch/bench.rs"]
 mod bench;
 #[cfg(test)]

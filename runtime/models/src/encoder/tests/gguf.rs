@@ -45,7 +45,7 @@ fn quantised_encoders_are_close() {
                 let found = encoder.forward(&packed(&[text], false)).unwrap();
                 let expected = normalised(&text.rows, &encoder.config().head);
                 let cosine: f32 = found[0].iter().zip(&expected[0]).map(|(a, b)| a * b).sum();
-                assert!(cosine > 0.999, "{name}: cosine {cosine}");
+                assert!(cosine > 0.998, "{name}: cosine {cosine}");
             }
         }
     }
