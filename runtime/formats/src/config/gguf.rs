@@ -87,6 +87,11 @@ pub(crate) fn decoder_config(header: &Header, file: &Path) -> Result<DecoderConf
         let found = format!("a mixture of experts in architecture {name}");
         return Err(Error::unsupported(file, found, "experts in llama, qwen3moe, gpt-oss"));
     }
+    // Written by the converter where sentence-transformers has modules for the model.
+    if let Some(pooling) = keys.integer("pooling_type").filter(|pooling| *pooling > 0) {
+        let found = format!("a decoder that makes vectors (pooling_type {pooling})");
+        return Err(Error::unsupported(file, found, "its safetensors with modules.json"));
+    }
     check(&config, file)?;
     Ok(config)
 }

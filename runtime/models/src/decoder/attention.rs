@@ -90,11 +90,11 @@ impl<B: Backend> Attention<B> {
             Rotation::Local => angles[1].as_ref(),
             Rotation::None => None,
         };
-        let placed = |projection: &Linear<B>, y: B::Tensor, norm: Option<&Norm<B>>| {
-            let y = projection.adapted(backend, x, y, adapted)?;
+        let placed = |projection: &Linear<B>, projected: B::Tensor, norm: Option<&Norm<B>>| {
+            let projected = projection.adapted(backend, x, projected, adapted)?;
             let x = match norm {
-                Some(norm) => norm.apply(backend, &y)?,
-                None => y,
+                Some(norm) => norm.apply(backend, &projected)?,
+                None => projected,
             };
             match (angles, self.style) {
                 (Some(angles), Some(style)) => backend.rope(x, angles, self.spec.head_dim, style),

@@ -95,6 +95,12 @@ fn experts_and_norms_tell_families_apart() {
 }
 
 #[test]
+fn a_decoder_that_makes_vectors_is_not_taken_for_one_that_writes() {
+    assert!(read(&file("qwen3").number("qwen3.pooling_type", 0)).is_ok());
+    assert!(read(&file("qwen3").number("qwen3.pooling_type", 3)).unwrap_err().contains("pooling_type 3"));
+}
+
+#[test]
 fn layers_of_different_shape_are_refused() {
     let heads = |numbers: Vec<i64>| {
         let list = Value::Array(Array::Integers(numbers));
