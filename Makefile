@@ -35,8 +35,7 @@ test-house: cluster-bin ## house rules, the chart as helm renders it, transfer f
 	tests/cluster/test.sh
 
 test-model: ## the real SmolLM2 against llama.cpp's answers, MiniLM against sentence-transformers' (fetches both once)
-	@# The tests run beside each other, so candle's pool gets one thread each.
-	ALCAZAR_SMOLLM2=$$(tests/reference/model.sh) ALCAZAR_MINILM=$$(tests/reference/minilm.sh) CANDLE_NUM_THREADS=1 RAYON_NUM_THREADS=1 \
+	ALCAZAR_SMOLLM2=$$(tests/reference/model.sh) ALCAZAR_MINILM=$$(tests/reference/minilm.sh) \
 	  cargo test --workspace --test smollm2 --test forced --test minilm
 
 test-clients: ## the official and the common client libraries against the runtime with the real SmolLM2 (installs them once)

@@ -4,14 +4,14 @@ use std::{num::NonZeroUsize, sync::Arc};
 
 use alcazar_core::{
     Activation, AttentionSpec, Backend, BackendError, Batch, DecoderConfig, Gating, PackedAttention, RawTensor,
-    RopeStyle,
+    RopeStyle, WeightType,
     backend::{CacheSpec, HostAngles},
 };
 
 use crate::{
     activation, attention,
     cache::{Cache, CachePrecision},
-    matrix::Matrix,
+    matrix::{self, Matrix, multiply_each},
     norm, packed,
     pool::Pool,
     rope, sum,
@@ -34,6 +34,15 @@ impl CpuBackend {
     /// What people call the device.
     pub const fn device_name(&self) -> &'static str {
         "CPU"
+    }
+
+    /// Memory that weights take which are so many bytes in the file.
+    pub fn memory_bytes(weight_type: WeightType, file_bytes: u64) -> u64 {
+        /// Whole blocks of all types; the kernels round rows up, of which few are lost in wide matrices.
+        const WIDTH: usize = 256;
+        let n_blocks = file_bytes.div_ceil(weight_type.block_bytes() as u64);
+        let n = usize::try_from(n_blocks.saturating_mul(weight_type.block_elements() as u64)).unwrap_or(usize::MAX);
+        matrix::memory_bytes(weight_type, [n.div_ceil(WIDTH), WIDTH])
     }
 
     /// Memory that a token's keys and values take.
@@ -72,13 +81,26 @@ impl Backend for CpuBackend {
     }
 
     fn linear(&self, x: &Tensor, w: &Matrix, bias: Option<&Vector>) -> Result<Tensor, BackendError> {
-        check_linear(x, w, bias)?;
-        let mut out = Tensor::zeros(x.n_rows(), w.n_out());
-        w.multiply(&x.values, x.n_rows(), &mut out.values, &self.pool);
-        if let Some(bias) = bias {
-            sum::add_bias(&mut out, &bias.values, &self.pool);
+        self.linear_each(x, [(w, bias)]).map(|[out]| out)
+    }
+
+    fn linear_each<const N: usize>(
+        &self,
+        x: &Tensor,
+        parts: [(&Matrix, Option<&Vector>); N],
+    ) -> Result<[Tensor; N], BackendError> {
+        for (w, bias) in parts {
+            check_linear(x, w, bias)?;
         }
-        Ok(out)
+        let mut products = parts.map(|(w, _)| Tensor::zeros(x.n_rows(), w.n_out()));
+        let outs = products.each_mut().map(|product| product.values.as_mut_slice());
+        multiply_each(parts.map(|(w, _)| w), &x.values, x.n_rows(), outs, &self.pool);
+        for (product, (_, bias)) in products.iter_mut().zip(parts) {
+            if let Some(bias) = bias {
+                sum::add_bias(product, &bias.values, &self.pool);
+            }
+        }
+        Ok(products)
     }
 
     fn layer_norm(&self, x: &Tensor, gain: &Vector, bias: Option<&Vector>, eps: f32) -> Result<Tensor, BackendError> {

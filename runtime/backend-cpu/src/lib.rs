@@ -7,14 +7,15 @@
 //!             └ pool                    the threads
 //! ```
 //! An operation that owns its operand works in its place. `unsafe` is in `pool` (tasks that workers outlive), `simd` and
-//! `element` (functions for CPU features that were found) and `matrix`.
+//! `lanes` (instructions of CPU features that were found) and `matrix`.
 
 mod activation;
 mod attention;
 mod backend;
 mod cache;
 mod element;
-mod matrix;
+mod lanes;
+pub mod matrix;
 mod norm;
 mod packed;
 mod parallel;
@@ -31,6 +32,5 @@ mod tests;
 
 pub use backend::CpuBackend;
 pub use cache::{Cache, CachePrecision};
-pub use matrix::{Matrix, memory_bytes};
 pub use pool::Pool;
 pub use tensor::{Tensor, Vector};

@@ -4,17 +4,15 @@
 //! queries beside it: each product is summed in lanes over the head, each sum of values key by key.
 #![expect(clippy::inline_always, reason = "code that is not inlined is compiled for the oldest CPU")]
 
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::Avx;
 use crate::{
-    element::{Element, LANES},
-    simd::mul_add,
+    element::Element,
+    lanes::{LANES, Lanes, Plain},
 };
 
 /// Queries that are worked on together.
 const QUERIES: usize = 4;
-/// Keys that are worked on together.
-const KEYS: usize = 2;
-/// Stretches of lanes of a head that are summed together.
-const STRETCH: usize = 2;
 
 /// Some rows of one head: row `n` begins at `n · stride`.
 #[derive(Clone, Copy)]
@@ -31,19 +29,20 @@ impl<'a, E> Rows<'a, E> {
     }
 }
 
-/// Calls a macro with the number of queries of a group as a constant.
+/// Calls a macro with the number of queries of a group as a constant, and how many keys or vectors of a head are worked
+/// on together with so many: there are sixteen registers, and a sum waits for four instructions.
 macro_rules! for_group {
     ($n:expr, $run:ident) => {
         match $n {
-            1 => $run!(1),
-            2 => $run!(2),
-            3 => $run!(3),
-            _ => $run!(4),
+            1 => $run!(1, 8),
+            2 => $run!(2, 4),
+            3 => $run!(3, 2),
+            _ => $run!(4, 2),
         }
     };
 }
 
-/// The product of each query with each of the first `n_keys` keys.
+/// The product of each query with each of the first `n_keys` keys. `FMA` as in [`crate::simd::Kernel`].
 ///
 /// # Shapes
 /// - scores: `[queries, pitch]`, of which the first `n_keys` of a row are written
@@ -55,28 +54,11 @@ pub(crate) fn products<const FMA: bool, E: Element>(
     scores: &mut [f32],
     pitch: usize,
 ) {
-    for (queries, scores) in queries.chunks(QUERIES).zip(scores.chunks_mut(QUERIES * pitch)) {
-        macro_rules! group {
-            ($n:literal) => {{
-                let queries: [&[f32]; $n] = std::array::from_fn(|nth| queries[nth]);
-                let mut key = 0;
-                while key + KEYS <= n_keys {
-                    let products = dots::<FMA, E, $n, KEYS>(queries, std::array::from_fn(|nth| keys.row(key + nth)));
-                    for (query, products) in products.iter().enumerate() {
-                        scores[query * pitch + key..query * pitch + key + KEYS].copy_from_slice(products);
-                    }
-                    key += KEYS;
-                }
-                if key < n_keys {
-                    let products = dots::<FMA, E, $n, 1>(queries, [keys.row(key)]);
-                    for (query, [product]) in products.into_iter().enumerate() {
-                        scores[query * pitch + key] = product;
-                    }
-                }
-            }};
-        }
-        for_group!(queries.len(), group);
+    #[cfg(target_arch = "x86_64")]
+    if FMA {
+        return products_in::<Avx, E>(queries, keys, n_keys, scores, pitch);
     }
+    products_in::<Plain<FMA>, E>(queries, keys, n_keys, scores, pitch);
 }
 
 /// Adds, for each query, `weight · value` of the first `n_keys` keys to its row of `out`.
@@ -91,24 +73,71 @@ pub(crate) fn weighted_sums<const FMA: bool, E: Element>(
     n_keys: usize,
     out: &mut [f32],
 ) {
+    #[cfg(target_arch = "x86_64")]
+    if FMA {
+        return weighted_sums_in::<Avx, E>(weights, pitch, values, n_keys, out);
+    }
+    weighted_sums_in::<Plain<FMA>, E>(weights, pitch, values, n_keys, out);
+}
+
+#[inline(always)]
+fn products_in<L: Lanes, E: Element>(
+    queries: &[&[f32]],
+    keys: Rows<'_, E>,
+    n_keys: usize,
+    scores: &mut [f32],
+    pitch: usize,
+) {
+    for (queries, scores) in queries.chunks(QUERIES).zip(scores.chunks_mut(QUERIES * pitch)) {
+        macro_rules! group {
+            ($n:literal, $n_keys:literal) => {{
+                let queries: [&[f32]; $n] = std::array::from_fn(|nth| queries[nth]);
+                let mut key = 0;
+                while key + $n_keys <= n_keys {
+                    let products = dots::<L, E, $n, $n_keys>(queries, std::array::from_fn(|nth| keys.row(key + nth)));
+                    for (query, products) in products.iter().enumerate() {
+                        scores[query * pitch + key..query * pitch + key + $n_keys].copy_from_slice(products);
+                    }
+                    key += $n_keys;
+                }
+                while key < n_keys {
+                    let products = dots::<L, E, $n, 1>(queries, [keys.row(key)]);
+                    for (query, [product]) in products.into_iter().enumerate() {
+                        scores[query * pitch + key] = product;
+                    }
+                    key += 1;
+                }
+            }};
+        }
+        for_group!(queries.len(), group);
+    }
+}
+
+#[inline(always)]
+fn weighted_sums_in<L: Lanes, E: Element>(
+    weights: &[f32],
+    pitch: usize,
+    values: Rows<'_, E>,
+    n_keys: usize,
+    out: &mut [f32],
+) {
     let head_dim = values.head_dim;
     for (weights, out) in weights.chunks(QUERIES * pitch).zip(out.chunks_mut(QUERIES * head_dim)) {
         macro_rules! group {
-            ($n:literal) => {{
+            ($n:literal, $n_vectors:literal) => {{
                 let mut from = 0;
-                while from + STRETCH * LANES <= head_dim {
-                    add_stretch::<FMA, E, $n, STRETCH>(weights, pitch, values, n_keys, out, from);
-                    from += STRETCH * LANES;
+                while from + $n_vectors * LANES <= head_dim {
+                    add_stretch::<L, E, $n, $n_vectors>(weights, pitch, values, n_keys, out, from);
+                    from += $n_vectors * LANES;
                 }
                 while from + LANES <= head_dim {
-                    add_stretch::<FMA, E, $n, 1>(weights, pitch, values, n_keys, out, from);
+                    add_stretch::<L, E, $n, 1>(weights, pitch, values, n_keys, out, from);
                     from += LANES;
                 }
                 for at in from..head_dim {
-                    for (query, out) in out.chunks_exact_mut(head_dim).enumerate() {
-                        for key in 0..n_keys {
-                            out[at] =
-                                mul_add::<FMA>(weights[query * pitch + key], values.row(key)[at].widen_one(), out[at]);
+                    for (weights, out) in weights.chunks(pitch).zip(out.chunks_exact_mut(head_dim)) {
+                        for (key, weight) in weights.iter().enumerate().take(n_keys) {
+                            out[at] += weight * values.row(key)[at].widen_one();
                         }
                     }
                 }
@@ -118,50 +147,43 @@ pub(crate) fn weighted_sums<const FMA: bool, E: Element>(
     }
 }
 
+// Vectors are not passed through closures below: what the library calls is compiled for the oldest CPU.
+
 /// All products of `Q` queries with `K` keys.
 #[inline(always)]
-fn dots<const FMA: bool, E: Element, const Q: usize, const K: usize>(
-    queries: [&[f32]; Q],
-    keys: [&[E]; K],
-) -> [[f32; K]; Q] {
+fn dots<L: Lanes, E: Element, const Q: usize, const K: usize>(queries: [&[f32]; Q], keys: [&[E]; K]) -> [[f32; K]; Q] {
     let (queries, keys) = (queries.map(<[f32]>::as_chunks::<LANES>), keys.map(<[E]>::as_chunks::<LANES>));
     let n_chunks = keys[0].0.len();
     // Equal lengths that the compiler sees: no check inside of the loop.
     let (query_chunks, key_chunks) = (queries.map(|x| &x.0[..n_chunks]), keys.map(|x| &x.0[..n_chunks]));
-    let mut lanes = [[[0f32; LANES]; K]; Q];
+    let mut sums = [[L::splat(0.0); K]; Q];
     for at in 0..n_chunks {
-        let wide: [[f32; LANES]; K] = std::array::from_fn(|key| E::widen::<FMA>(&key_chunks[key][at]));
-        for (lanes, query) in lanes.iter_mut().zip(&query_chunks) {
-            for (lanes, wide) in lanes.iter_mut().zip(&wide) {
-                for lane in 0..LANES {
-                    lanes[lane] = mul_add::<FMA>(query[at][lane], wide[lane], lanes[lane]);
-                }
+        let mut wide = [L::splat(0.0); K];
+        for key in 0..K {
+            wide[key] = E::widen(&key_chunks[key][at]);
+        }
+        for query in 0..Q {
+            let values = L::load(&query_chunks[query][at]);
+            for key in 0..K {
+                sums[query][key] = wide[key].mul_add(values, sums[query][key]);
             }
         }
     }
-    std::array::from_fn(|query| {
-        std::array::from_fn(|key| {
-            let rest = queries[query].1.iter().zip(keys[key].1);
-            rest.fold(sum_of(lanes[query][key]), |sum, (q, k)| mul_add::<FMA>(*q, k.widen_one(), sum))
-        })
-    })
-}
-
-#[inline(always)]
-fn sum_of(mut lanes: [f32; LANES]) -> f32 {
-    let mut n = LANES / 2;
-    while n > 0 {
-        for lane in 0..n {
-            lanes[lane] += lanes[lane + n];
+    let mut products = [[0.0; K]; Q];
+    for query in 0..Q {
+        for key in 0..K {
+            products[query][key] = sums[query][key].sum();
+            for (q, k) in queries[query].1.iter().zip(keys[key].1) {
+                products[query][key] += q * k.widen_one();
+            }
         }
-        n /= 2;
     }
-    lanes[0]
+    products
 }
 
-/// The part of [`weighted_sums`] for `S` stretches of lanes that begin at `from`.
+/// The part of [`weighted_sums`] for `S` vectors that begin at `from`.
 #[inline(always)]
-fn add_stretch<const FMA: bool, E: Element, const Q: usize, const S: usize>(
+fn add_stretch<L: Lanes, E: Element, const Q: usize, const S: usize>(
     weights: &[f32],
     pitch: usize,
     values: Rows<'_, E>,
@@ -169,30 +191,31 @@ fn add_stretch<const FMA: bool, E: Element, const Q: usize, const S: usize>(
     out: &mut [f32],
     from: usize,
 ) {
-    let head_dim = values.head_dim;
-    let mut sums = [[[0f32; LANES]; S]; Q];
-    for (query, sums) in sums.iter_mut().enumerate() {
-        let at = query * head_dim + from;
-        for (sums, out) in sums.iter_mut().zip(out[at..at + S * LANES].as_chunks().0) {
-            *sums = *out;
+    let place = |query: usize| query * values.head_dim + from..query * values.head_dim + from + S * LANES;
+    let mut sums = [[L::splat(0.0); S]; Q];
+    for query in 0..Q {
+        let out = out[place(query)].as_chunks().0;
+        for nth in 0..S {
+            sums[query][nth] = L::load(&out[nth]);
         }
     }
-    let weights: [&[f32]; Q] = std::array::from_fn(|query| &weights[query * pitch..query * pitch + n_keys]);
     for key in 0..n_keys {
         let value = values.row(key)[from..from + S * LANES].as_chunks().0;
-        for (nth, value) in value.iter().enumerate().take(S) {
-            let wide = E::widen::<FMA>(value);
-            for (sums, weights) in sums.iter_mut().zip(&weights) {
-                for lane in 0..LANES {
-                    sums[nth][lane] = mul_add::<FMA>(weights[key], wide[lane], sums[nth][lane]);
-                }
+        let mut wide = [L::splat(0.0); S];
+        for nth in 0..S {
+            wide[nth] = E::widen(&value[nth]);
+        }
+        for query in 0..Q {
+            let weight = L::splat(weights[query * pitch + key]);
+            for nth in 0..S {
+                sums[query][nth] = wide[nth].mul_add(weight, sums[query][nth]);
             }
         }
     }
-    for (query, sums) in sums.iter().enumerate() {
-        let at = query * head_dim + from;
-        for (sums, out) in sums.iter().zip(out[at..at + S * LANES].as_chunks_mut().0) {
-            *out = *sums;
+    for query in 0..Q {
+        let out = out[place(query)].as_chunks_mut().0;
+        for nth in 0..S {
+            sums[query][nth].store(&mut out[nth]);
         }
     }
 }

@@ -75,6 +75,9 @@ impl HostAngles {
     }
 }
 
+/// A matrix and, mostly, no bias.
+pub type Part<'a, B> = (&'a <B as Backend>::Matrix, Option<&'a <B as Backend>::Vector>);
+
 /// A device's operations. Activations are f32, two-dimensional: one row per token of the batch.
 ///
 /// Every row's result depends on that row's sequence alone, so a sequence's tokens do not change with its batch mates.
@@ -116,6 +119,27 @@ pub trait Backend: Send + 'static {
         w: &Self::Matrix,
         bias: Option<&Self::Vector>,
     ) -> Result<Self::Tensor, BackendError>;
+
+    /// Several products of the same rows: for each part what [`Backend::linear`] answers, in one go where the device can.
+    ///
+    /// # Shapes
+    /// - x: `[rows, in]`; parts: `[out, in]` and `[out]` each, with an `out` of its own
+    /// - output: `[rows, out]` for each part
+    fn linear_each<const N: usize>(
+        &self,
+        x: &Self::Tensor,
+        parts: [Part<'_, Self>; N],
+    ) -> Result<[Self::Tensor; N], BackendError>
+    where
+        Self: Sized,
+    {
+        let products = parts.into_iter().map(|(w, bias)| self.linear(x, w, bias)).collect::<Result<Vec<_>, _>>()?;
+        products.try_into().map_err(|products: Vec<_>| BackendError::Shape {
+            op: "linear_each",
+            found: format!("{} products", products.len()),
+            expected: N.to_string(),
+        })
+    }
 
     /// `(x − mean) / sqrt(variance + eps) · gain (+ bias)`, row by row.
     ///

@@ -106,6 +106,18 @@ impl<B: Backend> Linear<B> {
         backend.linear(x, &self.weight, self.bias.as_ref())
     }
 
+    /// Several at once.
+    ///
+    /// # Shapes
+    /// - x: `[rows, in]`; output: `[rows, out]` for each
+    pub(crate) fn apply_each<const N: usize>(
+        linears: [&Self; N],
+        backend: &B,
+        x: &B::Tensor,
+    ) -> Result<[B::Tensor; N], BackendError> {
+        backend.linear_each(x, linears.map(|linear| (&linear.weight, linear.bias.as_ref())))
+    }
+
     /// The same with what adapters add to it.
     ///
     /// # Shapes
@@ -116,7 +128,20 @@ impl<B: Backend> Linear<B> {
         x: &B::Tensor,
         adapted: &Adapted<'_, B>,
     ) -> Result<B::Tensor, BackendError> {
-        let y = self.apply(backend, x)?;
+        self.adapted(backend, x, self.apply(backend, x)?, adapted)
+    }
+
+    /// What adapters make of `y`, the product of `x`.
+    ///
+    /// # Shapes
+    /// - x: `[rows, in]`; y and output: `[rows, out]`
+    pub(crate) fn adapted(
+        &self,
+        backend: &B,
+        x: &B::Tensor,
+        y: B::Tensor,
+        adapted: &Adapted<'_, B>,
+    ) -> Result<B::Tensor, BackendError> {
         self.deltas.add(backend, x, y, adapted)
     }
 

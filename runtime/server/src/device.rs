@@ -10,9 +10,6 @@ use alcazar_core::{
 use alcazar_formats::Facts;
 use alcazar_models::LoadError;
 
-/// Width of the matrices that weights are counted as where only their type and bytes are known: whole blocks of all types.
-const COUNTED_WIDTH: usize = 256;
-
 pub(crate) enum Device {
     Gpu(CandleBackend),
     Cpu(CpuBackend),
@@ -70,32 +67,37 @@ impl Device {
 
 /// Memory that the weights take once they are loaded, which may differ from the file.
 pub(crate) fn weight_memory(facts: &Facts) -> u64 {
+    sum(facts.served_bytes.iter().copied())
+}
+
+/// The same of an adapter's matrices.
+pub(crate) fn adapter_memory(adapter: &dyn AdapterSource) -> u64 {
+    let tensors = adapter.modules().iter().flat_map(|module| &module.tensors);
+    let bytes = |(weight_type, shape): (WeightType, Vec<usize>)| Some((weight_type, weight_type.tensor_bytes(&shape)?));
+    sum(tensors.filter_map(|name| bytes(adapter.describe(name)?)))
+}
+
+/// Types and their bytes in files.
+fn sum(parts: impl Iterator<Item = (WeightType, u64)>) -> u64 {
     let memory: fn(WeightType, u64) -> u64 = match CandleBackend::gpu() {
         Ok(Some(_)) => CandleBackend::memory_bytes,
-        _ => cpu_memory,
+        _ => CpuBackend::memory_bytes,
     };
-    facts.served_bytes.iter().fold(0, |sum: u64, (weight_type, bytes)| sum.saturating_add(memory(*weight_type, *bytes)))
+    parts.fold(0, |sum: u64, (weight_type, bytes)| sum.saturating_add(memory(weight_type, bytes)))
 }
 
-/// Memory that an adapter's matrices take once they are loaded.
-pub(crate) fn adapter_memory(adapter: &dyn AdapterSource) -> u64 {
-    let is_gpu = matches!(CandleBackend::gpu(), Ok(Some(_)));
-    let tensors = adapter.modules().iter().flat_map(|module| &module.tensors);
-    let memory = |name: &String| match adapter.describe(name) {
-        Some((weight_type, shape)) if is_gpu => {
-            CandleBackend::memory_bytes(weight_type, weight_type.tensor_bytes(&shape).unwrap_or_default())
-        }
-        Some((weight_type, shape)) => match shape.as_slice() {
-            &[n_out, n_in] => alcazar_backend_cpu::memory_bytes(weight_type, [n_out, n_in]),
-            _ => 0,
-        },
-        None => 0,
-    };
-    tensors.map(memory).fold(0, u64::saturating_add)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn cpu_memory(weight_type: WeightType, file_bytes: u64) -> u64 {
-    let n_blocks = file_bytes.div_ceil(weight_type.block_bytes() as u64);
-    let n = usize::try_from(n_blocks.saturating_mul(weight_type.block_elements() as u64)).unwrap_or(usize::MAX);
-    alcazar_backend_cpu::memory_bytes(weight_type, [n.div_ceil(COUNTED_WIDTH), COUNTED_WIDTH])
+    #[test]
+    fn weights_are_counted_as_they_are_kept() {
+        // Whole tiles of every kernel.
+        let n = 64 * 256;
+        assert_eq!(CpuBackend::memory_bytes(WeightType::F32, 4 * n), 4 * n);
+        assert_eq!(CpuBackend::memory_bytes(WeightType::F16, 2 * n), 2 * n);
+        assert_eq!(CpuBackend::memory_bytes(WeightType::Q4_0, n / 32 * 18), n / 32 * 18);
+        assert_eq!(CandleBackend::memory_bytes(WeightType::F16, 2 * n), 4 * n);
+        assert_eq!(CandleBackend::memory_bytes(WeightType::Q4_0, 18), 18);
+    }
 }

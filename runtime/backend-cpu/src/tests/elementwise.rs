@@ -59,6 +59,19 @@ fn a_bias_is_added_to_every_row() {
     assert!(distance!(linear) < 1e-5);
 }
 
+fn three<B: FromNumbers>(backend: &B) -> Vec<f32> {
+    let weights = [(5, 1), (40, 2), (7, 3)].map(|(n, seed)| backend.matrix(&raw("w", &[n, 32], &noise(n * 32, seed))));
+    let [a, b, c] = weights.map(Result::unwrap);
+    let (x, bias) = (tensor(backend, 20, 32, 4), vector(backend, 40, 5));
+    let products = backend.linear_each(&x, [(&a, None), (&b, Some(&bias)), (&c, None)]).unwrap();
+    products.iter().flat_map(|product| backend.to_host(product).unwrap()).collect()
+}
+
+#[test]
+fn products_of_the_same_rows_are_those_of_each() {
+    assert!(distance!(three) < 1e-5);
+}
+
 fn activate<B: FromNumbers>(backend: &B, activation: Activation) -> Vec<f32> {
     // Wide enough that every kind saturates on both sides, and the clamp cuts.
     let x = backend.scale(tensor(backend, 20, 48, 1), 12.0).unwrap();

@@ -84,17 +84,18 @@ impl<B: Backend> Attention<B> {
         adapted: &Adapted<'_, B>,
         (batch, cache): (&Batch, &mut B::Cache),
     ) -> Result<B::Tensor, BackendError> {
-        let [q, k, v] = &self.projections;
+        let [q, k, v] = Linear::apply_each(self.projections.each_ref(), backend, x)?;
         let angles = match self.rotation {
             Rotation::Global => angles[0].as_ref(),
             Rotation::Local => angles[1].as_ref(),
             Rotation::None => None,
         };
-        let placed = |projection: &Linear<B>, norm: Option<&Norm<B>>| {
-            let mut x = projection.adapt(backend, x, adapted)?;
-            if let Some(norm) = norm {
-                x = norm.apply(backend, &x)?;
-            }
+        let placed = |projection: &Linear<B>, y: B::Tensor, norm: Option<&Norm<B>>| {
+            let y = projection.adapted(backend, x, y, adapted)?;
+            let x = match norm {
+                Some(norm) => norm.apply(backend, &y)?,
+                None => y,
+            };
             match (angles, self.style) {
                 (Some(angles), Some(style)) => backend.rope(x, angles, self.spec.head_dim, style),
                 _ => Ok(x),
@@ -104,7 +105,9 @@ impl<B: Backend> Attention<B> {
             Some([q, k]) => [Some(q), Some(k)],
             None => [None, None],
         };
-        let (q, k, v) = (placed(q, q_norm)?, placed(k, k_norm)?, v.adapt(backend, x, adapted)?);
+        let [q_part, k_part, v_part] = &self.projections;
+        let (q, k) = (placed(q_part, q, q_norm)?, placed(k_part, k, k_norm)?);
+        let v = v_part.adapted(backend, x, v, adapted)?;
         let spec = AttentionSpec { slopes: &self.slopes, sinks: &self.sinks, ..self.spec };
         backend.attention([&q, &k, &v], cache, &spec, batch)
     }

@@ -86,8 +86,9 @@ impl<B: Backend> Gated<B> {
         x: &B::Tensor,
         adapted: &Adapted<'_, B>,
     ) -> Result<B::Tensor, BackendError> {
-        let gate = self.gate.adapt(backend, x, adapted)?;
-        let up = self.up.adapt(backend, x, adapted)?;
+        let [gate, up] = Linear::apply_each([&self.gate, &self.up], backend, x)?;
+        let gate = self.gate.adapted(backend, x, gate, adapted)?;
+        let up = self.up.adapted(backend, x, up, adapted)?;
         self.down.adapt(backend, &backend.gate(gate, &up, self.gating)?, adapted)
     }
 }

@@ -128,10 +128,9 @@ impl<B: Backend> Layer<B> {
     ) -> Result<B::Tensor, BackendError> {
         let normed = self.attention_norm.as_ref().map(|norm| norm.apply(backend, &x)).transpose()?;
         let inner = normed.as_ref().unwrap_or(&x);
-        let rotated = |linear: &Linear<B>| {
-            backend.rope(linear.apply(backend, inner)?, angles, attention.head_dim, RopeStyle::Halves)
-        };
-        let (q, k, v) = (rotated(&self.q)?, rotated(&self.k)?, self.v.apply(backend, inner)?);
+        let [q, k, v] = Linear::apply_each([&self.q, &self.k, &self.v], backend, inner)?;
+        let rotated = |x| backend.rope(x, angles, attention.head_dim, RopeStyle::Halves);
+        let (q, k) = (rotated(q)?, rotated(k)?);
         let attended = backend.packed_attention([&q, &k, &v], attention)?;
         backend.add(x, &self.attention_output.apply(backend, &attended)?)
     }
@@ -140,7 +139,7 @@ impl<B: Backend> Layer<B> {
     /// - x (the residual stream) and output: `[rows, hidden]`
     fn feed_forward(&self, backend: &B, x: B::Tensor, activation: Activation) -> Result<B::Tensor, BackendError> {
         let inner = self.feed_forward_norm.apply(backend, &x)?;
-        let (gate, up) = (self.gate.apply(backend, &inner)?, self.up.apply(backend, &inner)?);
+        let [gate, up] = Linear::apply_each([&self.gate, &self.up], backend, &inner)?;
         let inner = backend.gate(gate, &up, Gating::Of(activation))?;
         backend.add(x, &self.down.apply(backend, &inner)?)
     }

@@ -160,8 +160,7 @@ impl<B: Backend> Layer<B> {
         attention: &PackedAttention<'_, B::Tensor>,
         activation: Activation,
     ) -> Result<B::Tensor, BackendError> {
-        let (q, k) = (self.q.apply(backend, &x)?, self.k.apply(backend, &x)?);
-        let v = self.v.apply(backend, &x)?;
+        let [q, k, v] = Linear::apply_each([&self.q, &self.k, &self.v], backend, &x)?;
         let attended = backend.packed_attention([&q, &k, &v], attention)?;
         let x = backend.add(x, &self.attention_output.apply(backend, &attended)?)?;
         let x = self.attention_norm.apply(backend, &x)?;
