@@ -49,7 +49,7 @@ fn main() {
             let mut cache = backend.cache(&spec).expect("it should fit");
             for (n_tokens, start) in [(1, 127), (1, 1023), (1, 4095), (256, 0), (256, 768)] {
                 let blocks = (0..CONTEXT / BLOCK_TOKENS).filter_map(|n| u32::try_from(n).ok()).map(BlockId).collect();
-                let sequence = Sequence { id: SeqId(0), first_row: 0, n_tokens, start, blocks };
+                let sequence = Sequence { id: SeqId(0), first_row: 0, n_tokens, start, blocks, adapter: None };
                 let tokens = vec![TokenId(0); n_tokens];
                 let batch = Batch { tokens, sequences: vec![sequence], logit_rows: vec![] };
                 let (q, kv) = (n_heads * head_dim, n_kv_heads * head_dim);

@@ -125,16 +125,19 @@ fn all(model: &mut dyn Model) -> [Choices; 3] {
         all[1].add(&case.llama_cpp);
         all[2].add(&case.exact);
     }
-    for (name, choices) in ["ours", "llama.cpp", "exact arithmetic"].into_iter().zip(&all) {
-        println!(
-            "{name}: perplexity {:.4}, chooses as llama.cpp {:.4}, as exact arithmetic {:.4}",
-            choices.perplexity(),
-            choices.agreement(&all[1]),
-            choices.agreement(&all[2])
-        );
-    }
     assert!(all[0].best.len() >= 2000);
     all
+}
+
+fn told(all: &[Choices; 3]) -> String {
+    let line = |(name, choices): (&str, &Choices)| {
+        let (perplexity, llama_cpp) = (choices.perplexity(), choices.agreement(&all[1]));
+        let exact = choices.agreement(&all[2]);
+        format!(
+            "{name}: perplexity {perplexity:.4}, chooses as llama.cpp {llama_cpp:.4}, as exact arithmetic {exact:.4}\n"
+        )
+    };
+    ["ours", "llama.cpp", "exact arithmetic"].into_iter().zip(all).map(line).collect()
 }
 
 fn are_close(a: &Choices, b: &Choices, most: f64) {
@@ -145,7 +148,9 @@ fn are_close(a: &Choices, b: &Choices, most: f64) {
 #[test]
 fn choices_and_perplexity_are_those_of_llama_cpp() {
     let files = files();
-    let [ours, llama_cpp, exact] = all(&mut *load(&files, &files, CachePrecision::F16));
+    let all = all(&mut *load(&files, &files, CachePrecision::F16));
+    println!("{}", told(&all));
+    let [ours, llama_cpp, exact] = all;
     are_close(&ours, &llama_cpp, 0.005);
     // Both round activations to 8 bits, and that turns 3 of 100 choices of so small a model: llama.cpp is no nearer to
     // itself when its attention rounds otherwise.
@@ -156,7 +161,9 @@ fn choices_and_perplexity_are_those_of_llama_cpp() {
 #[test]
 fn the_same_weights_in_f32_choose_as_exact_arithmetic() {
     let files = files();
-    let [ours, _, exact] = all(&mut *load(&files, &Dequantised(&files), CachePrecision::F32));
+    let all = all(&mut *load(&files, &Dequantised(&files), CachePrecision::F32));
+    println!("{}", told(&all));
+    let [ours, _, exact] = all;
     are_close(&ours, &exact, 0.0001);
     assert!(ours.agreement(&exact) >= 0.999);
 }

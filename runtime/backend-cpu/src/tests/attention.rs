@@ -57,7 +57,7 @@ fn attend<B: FromNumbers>(
             lengths[sequence] += n_tokens;
             let blocks = order.iter().skip(sequence * 8).take(8).copied().map(BlockId).collect();
             let (id, first_row) = (SeqId(sequence as u64), batch.tokens.len());
-            batch.sequences.push(Sequence { id, first_row, n_tokens, start, blocks });
+            batch.sequences.push(Sequence { id, first_row, n_tokens, start, blocks, adapter: None });
             for position in start..start + n_tokens {
                 batch.tokens.push(TokenId(0));
                 for (part, (values, width)) in qkv.iter_mut().zip(widths).enumerate() {
@@ -115,7 +115,8 @@ fn what_does_not_fit_is_refused() {
     let backend = cpu(CachePrecision::F16);
     let mut cache = backend.cache(&cache_spec()).unwrap();
     let [q, k] = [120, 40].map(|width| tensor(&backend, 1, width, 1));
-    let sequence = Sequence { id: SeqId(0), first_row: 0, n_tokens: 1, start: 0, blocks: vec![BlockId(0)] };
+    let sequence =
+        Sequence { id: SeqId(0), first_row: 0, n_tokens: 1, start: 0, blocks: vec![BlockId(0)], adapter: None };
     let batch = Batch { tokens: vec![TokenId(0)], sequences: vec![sequence], logit_rows: vec![] };
     for (spec, found) in [
         (AttentionSpec { slopes: &[0.5; 5], ..SPEC }, "5 slopes"),
