@@ -1,4 +1,5 @@
-//! Weight types that backends do not compute with: they become another type when they are read, without loss.
+//! Weight types that not every backend computes with: they become another type, without loss; MXFP4 only where a backend
+//! asks for it, the others when they are read.
 //!
 //! The layouts and the arithmetic are GGML's (`ggml-quants.c`).
 

@@ -95,7 +95,6 @@ fn stored_as(code: u32, name: &str, cursor: &Cursor<'_, impl Read>) -> Result<St
     let packing = match code {
         20 => Packing::IQ4_NL,
         23 => Packing::IQ4_XS,
-        39 => Packing::MXFP4,
         _ => return Ok((weight_type(code, name, cursor)?, None)),
     };
     Ok((packing.becomes(), Some(packing)))
@@ -116,6 +115,7 @@ fn weight_type(code: u32, name: &str, cursor: &Cursor<'_, impl Read>) -> Result<
         13 => return Ok(WeightType::Q5_K),
         14 => return Ok(WeightType::Q6_K),
         30 => return Ok(WeightType::BF16),
+        39 => return Ok(WeightType::MXFP4),
         16 => "IQ2_XXS",
         17 => "IQ2_XS",
         18 => "IQ3_XXS",

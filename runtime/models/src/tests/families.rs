@@ -8,7 +8,6 @@ use alcazar_core::{
 };
 use alcazar_engine::{Effect, Engine, EngineConfig, Request, Sampling, Speculation};
 use alcazar_formats::ModelFiles;
-use half::f16;
 use serde_json::Value;
 
 use super::{On, difference, floats, tokens};
@@ -228,7 +227,7 @@ families! {
     gpt_oss: "gpt-oss", "gguf";
 }
 
-/// MXFP4, which is Q8_0 where it comes from GGUF, as plain numbers.
+/// MXFP4 as plain numbers.
 struct Dequantised(ModelFiles);
 
 impl WeightSource for Dequantised {
@@ -238,17 +237,8 @@ impl WeightSource for Dequantised {
 
     fn read(&self, name: &str) -> Result<RawTensor<'_>, SourceError> {
         let raw = self.0.read(name)?;
-        match raw.weight_type {
-            WeightType::MXFP4 => {}
-            WeightType::Q8_0 => {
-                let block = |block: &[u8]| {
-                    let scale = f16::from_le_bytes([block[0], block[1]]).to_f32();
-                    block[2..].iter().map(|byte| scale * f32::from(byte.cast_signed())).collect::<Vec<_>>()
-                };
-                let values: Vec<f32> = raw.data.chunks(34).flat_map(block).collect();
-                return Ok(RawTensor::from_f32(name, &raw.shape, &values));
-            }
-            _ => return Ok(RawTensor::from_f32(name, &raw.shape, &raw.to_f32()?)),
+        if raw.weight_type != WeightType::MXFP4 {
+            return Ok(RawTensor::from_f32(name, &raw.shape, &raw.to_f32()?));
         }
         let number = |code: u8| {
             let size = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0][usize::from(code % 8)];
