@@ -119,7 +119,8 @@ fn requantised(x: &[f32]) -> Vec<f32> {
 fn rows_are_what_the_reference_finds() {
     let files: ModelFiles =
         open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../formats/testdata/types.gguf")).unwrap();
-    for name in ["F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"] {
+    for name in ["F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "MXFP4"]
+    {
         let raw = files.read(&format!("stored.{name}")).unwrap();
         assert_eq!(raw.weight_type.to_string(), name);
         let expected = files.read(&format!("expected.{name}")).unwrap().to_f32().unwrap();
