@@ -152,8 +152,8 @@ fn choices_and_perplexity_are_those_of_llama_cpp() {
     println!("{}", told(&all));
     let [ours, llama_cpp, exact] = all;
     are_close(&ours, &llama_cpp, 0.005);
-    // Both round activations to 8 bits, and that turns 3 of 100 choices of so small a model: llama.cpp is no nearer to
-    // itself when its attention rounds otherwise.
+    // Both round activations to 8 bits, and that turns 3 of 100 choices of so small a model: llama.cpp's own, too, beside
+    // exact arithmetic's.
     assert!(ours.agreement(&exact) >= llama_cpp.agreement(&exact) - 0.005);
     assert!(ours.agreement(&llama_cpp) >= llama_cpp.agreement(&exact) - 0.01);
 }

@@ -54,7 +54,7 @@ impl Packing {
         (elements / block as u64).checked_mul(self.block_bytes() as u64)
     }
 
-    /// What it becomes; MXFP4 also BF16, where its powers ask for it.
+    /// What it becomes, MXFP4 where a backend asks for it; that also BF16, where its powers do not fit Q8_0's scale.
     pub const fn becomes(self) -> WeightType {
         match self {
             Self::IQ4_NL | Self::MXFP4 => WeightType::Q8_0,
