@@ -142,7 +142,7 @@ fn a_spec_that_the_api_server_would_refuse_is_told() {
     for spec in [json!({}), json!({"hash": HASH, "secretName": "chat-key"})] {
         let object = key(spec);
         let invalid = validate(&object, &[]).unwrap_err();
-        let (is_ready, stalled, reason, message) = ready(&status::refused(&object, &invalid, now()));
+        let (is_ready, stalled, reason, message) = ready(&status::refused(&object, invalid, now()));
         assert_eq!((is_ready, stalled, reason.as_str()), (false, true, "InvalidSpec"));
         assert!(message.contains("exactly one of hash"), "{message}");
     }
