@@ -56,7 +56,11 @@ pub(super) enum Error {
 pub(crate) async fn keep(ctx: &Context, stop: CancellationToken) {
     let authority = AuthorityStore::new(ctx.namespace.clone(), FIELD_MANAGER);
     let settings = &ctx.settings.gateway;
-    while settings.enabled {
+    if !settings.enabled {
+        stop.cancelled().await;
+        return;
+    }
+    loop {
         let wait = match ensure(ctx, &authority, settings).await {
             Ok(()) => LOOK_AGAIN,
             Err(failure) => {
@@ -70,7 +74,6 @@ pub(crate) async fn keep(ctx: &Context, stop: CancellationToken) {
             return;
         }
     }
-    stop.cancelled().await;
 }
 
 async fn ensure(ctx: &Context, authority: &AuthorityStore, settings: &Gateway) -> Result<(), Error> {
