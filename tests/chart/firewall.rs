@@ -3,11 +3,14 @@
 use crate::render::{list, of_kind, render, the};
 
 #[test]
-fn without_peers_nothing_comes_in() {
+fn without_peers_only_the_canary_answers() {
     let objects = render(&[]);
     let spec = &the(&objects, "NetworkPolicy")["spec"];
     assert_eq!(spec["policyTypes"].as_sequence().map(Vec::len), Some(2));
-    assert!(list(&spec["ingress"]).is_empty());
+    let ingress = list(&spec["ingress"]);
+    assert_eq!(ingress.len(), 1);
+    assert_eq!(list(&ingress[0]["ports"])[0]["port"], alcazar_contract::CANARY_PORT);
+    assert_eq!(list(&ingress[0]["from"]).len(), 1, "every pod, and nobody from outside");
 }
 
 #[test]
@@ -15,9 +18,9 @@ fn metrics_are_open_to_the_named_peers_only() {
     let peers = r#"metrics.from=[{"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"monitoring"}}}]"#;
     let objects = render(&[peers]);
     let ingress = list(&the(&objects, "NetworkPolicy")["spec"]["ingress"]);
-    assert_eq!(ingress.len(), 1);
-    assert_eq!(list(&ingress[0]["from"]).len(), 1);
-    assert_eq!(list(&ingress[0]["ports"])[0]["port"], 8080);
+    assert_eq!(ingress.len(), 2);
+    assert_eq!(list(&ingress[1]["from"]).len(), 1);
+    assert_eq!(list(&ingress[1]["ports"])[0]["port"], 8080);
 }
 
 #[test]
