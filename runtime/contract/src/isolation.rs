@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 /// engines may forget a pod for a moment.
 pub const WANTED_ROUNDS: u32 = 3;
 
+/// Service in the operator's namespace in front of its canary, on [`CANARY_PORT`](crate::CANARY_PORT): an address that
+/// stays when the operator's pod does not.
+pub const CANARY_SERVICE: &str = "alcazar-canary";
+
 /// What stands behind a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TargetKind {
