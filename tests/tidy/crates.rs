@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::tree::{none, root};
 
 /// What each crate may use of ours. `core` is whom everybody below the server may know; nobody knows the server.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("alcazar-crds", &[]),
     ("alcazar-contract", &[]),
     ("alcazar-operator", &["alcazar-crds", "alcazar-contract"]),
@@ -19,7 +19,8 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     ("alcazar-backend-cpu", &["alcazar-core", "alcazar-formats"]),
     // Sans-IO, and it names no backend.
     ("alcazar-engine", &["alcazar-core", "alcazar-formats", "alcazar-text", "alcazar-models"]),
-    ("alcazar-store", &["alcazar-contract", "alcazar-core", "alcazar-formats"]),
+    ("alcazar-signing", &[]),
+    ("alcazar-store", &["alcazar-contract", "alcazar-core", "alcazar-formats", "alcazar-signing"]),
     (
         "alcazar-server",
         &[
