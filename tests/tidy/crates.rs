@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::tree::{none, root};
 
 /// What each crate may use of ours. `core` is whom everybody below the server may know; nobody knows the server.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("alcazar-crds", &[]),
     ("alcazar-contract", &[]),
     ("alcazar-operator", &["alcazar-crds", "alcazar-contract"]),
@@ -19,9 +19,10 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("alcazar-backend-cpu", &["alcazar-core", "alcazar-formats"]),
     // Sans-IO, and it names no backend.
     ("alcazar-engine", &["alcazar-core", "alcazar-formats", "alcazar-text", "alcazar-models"]),
-    ("alcazar-store", &["alcazar-contract", "alcazar-core", "alcazar-formats"]),
     // Knows packets and streams, nothing of what is served through them.
     ("alcazar-vpn", &[]),
+    ("alcazar-signing", &[]),
+    ("alcazar-store", &["alcazar-contract", "alcazar-core", "alcazar-formats", "alcazar-signing"]),
     (
         "alcazar-server",
         &[
