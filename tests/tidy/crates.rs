@@ -7,10 +7,11 @@ use serde_json::Value;
 use crate::tree::{none, root};
 
 /// What each crate may use of ours. `core` is whom everybody below the server may know; nobody knows the server.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("alcazar-crds", &[]),
     ("alcazar-contract", &[]),
     ("alcazar-operator", &["alcazar-crds", "alcazar-contract"]),
+    ("alcazar-cli", &["alcazar-crds", "alcazar-contract"]),
     ("alcazar-core", &[]),
     ("alcazar-formats", &["alcazar-core"]),
     ("alcazar-text", &["alcazar-core", "alcazar-formats"]),
