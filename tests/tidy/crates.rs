@@ -7,10 +7,11 @@ use serde_json::Value;
 use crate::tree::{none, root};
 
 /// What each crate may use of ours. `core` is whom everybody below the server may know; nobody knows the server.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("alcazar-crds", &[]),
     ("alcazar-contract", &[]),
-    ("alcazar-operator", &["alcazar-crds", "alcazar-contract"]),
+    ("alcazar-telemetry", &[]),
+    ("alcazar-operator", &["alcazar-crds", "alcazar-contract", "alcazar-telemetry"]),
     ("alcazar-cli", &["alcazar-crds", "alcazar-contract"]),
     ("alcazar-core", &[]),
     ("alcazar-formats", &["alcazar-core"]),
@@ -33,6 +34,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
             "alcazar-backend-cpu",
             "alcazar-engine",
             "alcazar-store",
+            "alcazar-telemetry",
         ],
     ),
     ("alcazar-tests", &["alcazar-crds", "alcazar-contract", "alcazar-operator"]),
