@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs, io,
-    net::SocketAddr,
+    net::{Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -15,8 +15,15 @@ use url::Url;
 
 use crate::{admin, compare::quantity};
 
+mod gateway;
+mod rules;
 #[cfg(test)]
 mod tests;
+
+pub use self::{
+    gateway::{Gateway, Vpn},
+    rules::{Isolation, Require},
+};
 
 /// The settings as the file has them; [`load`] has checked them.
 #[derive(Clone, Debug, Deserialize)]
@@ -57,6 +64,15 @@ pub struct Settings {
     /// Used where a spec says nothing.
     #[serde(default)]
     pub defaults: Defaults,
+    /// The gateway and its VPN.
+    #[serde(default)]
+    pub gateway: Gateway,
+    /// What every model of the cluster must have.
+    #[serde(default)]
+    pub require: Require,
+    /// What the proof of isolation tries besides what it always tries.
+    #[serde(default)]
+    pub isolation: Isolation,
 }
 
 /// Pull policy of the runtime images.
@@ -187,6 +203,9 @@ impl Settings {
                 )?;
             }
         }
+        self.gateway.check()?;
+        self.require.check()?;
+        self.isolation.check()?;
         self.defaults.check()
     }
 
@@ -218,6 +237,19 @@ fn is_http_url(text: &str) -> bool {
 fn is_dns_label(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     !text.is_empty() && text.len() <= 63 && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
+}
+
+/// Labels with dots between them, lower-case.
+fn is_dns_name(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(is_dns_label)
+}
+
+/// `host:port`, the host an address (IPv6 in brackets) or a DNS name.
+fn is_target(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let host = bracketed.map_or_else(|| is_dns_name(host), |host| host.parse::<Ipv6Addr>().is_ok());
+    host && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 fn is_host(text: &str) -> bool {
