@@ -43,7 +43,7 @@ test-model: ## the real SmolLM2 against llama.cpp's answers, MiniLM against sent
 
 test-clients: ## the official and the common client libraries against the runtime with the real SmolLM2 (installs them once)
 	@# The life of the program is tested on the way: its test is what builds it, with the features of all other tests.
-	cargo test --workspace --test process
+	cargo test --workspace --test process --test privacy --test panics
 	tests/clients/run.sh
 
 test-api: cluster-bin ## tests on a real API server, without a node

@@ -10,7 +10,9 @@ use crate::tree::{none, root};
 const MAY_USE: [(&str, &[&str]); 15] = [
     ("alcazar-crds", &[]),
     ("alcazar-contract", &[]),
-    ("alcazar-operator", &["alcazar-crds", "alcazar-contract"]),
+    ("alcazar-telemetry", &[]),
+    ("alcazar-operator", &["alcazar-crds", "alcazar-contract", "alcazar-telemetry"]),
+    ("alcazar-cli", &["alcazar-crds", "alcazar-contract"]),
     ("alcazar-core", &[]),
     ("alcazar-formats", &["alcazar-core"]),
     ("alcazar-text", &["alcazar-core", "alcazar-formats"]),
@@ -35,6 +37,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
             "alcazar-backend-cpu",
             "alcazar-engine",
             "alcazar-store",
+            "alcazar-telemetry",
         ],
     ),
     ("alcazar-tests", &["alcazar-crds", "alcazar-contract", "alcazar-operator"]),
