@@ -1,4 +1,4 @@
-//! The condition types of both kinds. `Ready` sums up; `Reconciling` and `Stalled` follow kstatus, so that
+//! The condition types of every kind. `Ready` sums up; `Reconciling` and `Stalled` follow kstatus, so that
 //! `kubectl wait`, Flux and Argo CD judge an object without knowing its kind.
 
 use crate::reasons::closed_enum;
@@ -40,5 +40,27 @@ closed_enum! {
         NetworkIsolated,
         /// All pods run the current spec.
         Rolledout,
+        /// Present while prompts and answers may be logged; the message says for how many days.
+        PromptLogging,
+    }
+}
+
+closed_enum! {
+    /// Condition types of `LlmApiKey`.
+    pub enum ApiKeyCondition {
+        /// The key opens its models.
+        Ready,
+        /// Present while nothing gets better without a change by somebody; the message says which.
+        Stalled,
+    }
+}
+
+closed_enum! {
+    /// Condition types of `LlmVpnPeer`.
+    pub enum VpnPeerCondition {
+        /// The peer may connect.
+        Ready,
+        /// Present while nothing gets better without a change by somebody; the message says which.
+        Stalled,
     }
 }

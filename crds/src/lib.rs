@@ -9,6 +9,9 @@
 //!     ├── NetworkPolicy X-serve                               ▼      ├── ServiceAccount M-fetch         ▼
 //!     ├── ServiceAccount, Secret X-tls            PersistentVolumeClaim M-weights, or the claim that
 //!     └── PodDisruptionBudget                     source.persistentVolumeClaim names
+//!
+//!   LlmApiKey   opens the LlmDeployments of its namespace at the gateway; owns a Secret if it asked for one
+//!   LlmVpnPeer  lets one WireGuard peer reach the gateway
 //! ```
 //!
 //! The doc comment on every field is what users read in `kubectl explain` and in
@@ -21,8 +24,11 @@
 
 pub mod conditions;
 pub mod generated;
+pub mod grant;
+pub mod llm_api_key;
 pub mod llm_deployment;
 pub mod llm_model;
+pub mod llm_vpn_peer;
 pub mod manifest;
 pub mod reasons;
 pub mod reference;

@@ -1,7 +1,9 @@
 //! `LlmDeployment`: a served model.
 
+mod access;
 mod network;
 mod pod_template;
+mod privacy;
 mod resources;
 mod rollout;
 mod status;
@@ -11,8 +13,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    access::{Access, AccessMode},
     network::{IsolationMode, Network},
     pod_template::PodTemplate,
+    privacy::{Privacy, PromptLogging},
     resources::{DEFAULT_GPU_RESOURCE, Resources, RuntimeOptions},
     rollout::{Rollout, RolloutStrategy},
     status::{Acceleration, LlmDeploymentStatus, Performance},
@@ -56,10 +60,7 @@ use crate::{
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = rules(&[Rule {
-    rule: "has(self.model) != has(self.modelName)",
-    message: "must set exactly one of model (weights described here) and modelName (an LlmModel of this namespace)",
-}])))]
+#[schemars(extend("x-kubernetes-validations" = rules(&SPEC_RULES)))]
 pub struct LlmDeploymentSpec {
     /// The weights, described in place. The operator makes an LlmModel of the same name of it and owns it.
     /// Exactly one of `model` and `modelName` must be set.
@@ -82,6 +83,12 @@ pub struct LlmDeploymentSpec {
     /// How the runtime serves the model. Default: as the model and the pod's memory allow.
     #[serde(default, skip_serializing_if = "is_default")]
     pub runtime: RuntimeOptions,
+    /// Who answers for the model: the gateway with its keys and quotas, or the pods themselves.
+    #[serde(default)]
+    pub access: Access,
+    /// What may be kept of what people write. Default: nothing.
+    #[serde(default)]
+    pub privacy: Privacy,
     /// Who may reach the pods, and how strictly isolation is held.
     #[serde(default)]
     pub network: Network,
@@ -95,6 +102,18 @@ pub struct LlmDeploymentSpec {
     #[serde(default, skip_serializing_if = "is_default")]
     pub pod_template: PodTemplate,
 }
+
+const SPEC_RULES: [Rule; 2] = [
+    Rule {
+        rule: "has(self.model) != has(self.modelName)",
+        message: "must set exactly one of model (weights described here) and modelName (an LlmModel of this namespace)",
+    },
+    Rule {
+        rule: "!has(self.network) || !has(self.network.allowFrom) || self.network.allowFrom.size() == 0 || \
+               (has(self.access) && has(self.access.mode) && self.access.mode == 'Direct')",
+        message: "must set access.mode: Direct with network.allowFrom: otherwise only the gateway reaches the pods",
+    },
+];
 
 /// Whether a deployment has pods.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

@@ -1,5 +1,6 @@
 //! `LlmModel`: the weights of a model on storage.
 
+mod protection;
 mod source;
 mod status;
 mod storage;
@@ -9,8 +10,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    protection::{Encryption, Signature},
     source::{ClaimSource, HttpFile, HttpSource, HuggingFaceSource, ModelSource},
-    status::{FetchProgress, LlmModelStatus},
+    status::{EncryptionSeen, FetchProgress, LlmModelStatus, SignatureSeen},
     storage::{AccessMode, DEFAULT_SIZE, ModelStorage, Retention},
 };
 use crate::schema::{self, Rule, rules};
@@ -55,6 +57,14 @@ pub struct LlmModelSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::digest")]
     pub digest: Option<String>,
+    /// Who must have signed the files (OpenSSF Model Signing, `model.sig` beside them). Files without that signature
+    /// are never sealed. Default: no signature is asked for, unless the operator's settings require one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Signature>,
+    /// With which key the files are kept encrypted on the volume. Default: they are kept as they come, unless the
+    /// operator's settings require encryption.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
     /// The volume that the operator makes for the files. Must be left out for `source.persistentVolumeClaim`.
     /// Default: a claim of 20Gi, ReadWriteOnce, of the cluster's default storage class, deleted with the model.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -8,7 +8,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
-use crate::{llm_deployment::LlmDeployment, llm_model::LlmModel};
+use crate::{llm_api_key::LlmApiKey, llm_deployment::LlmDeployment, llm_model::LlmModel, llm_vpn_peer::LlmVpnPeer};
 
 /// A CRD and the name of its file in crds/yaml.
 pub struct Manifest {
@@ -38,7 +38,7 @@ impl Manifest {
 /// Every CRD of this crate.
 #[must_use]
 pub fn manifests() -> Vec<Manifest> {
-    [LlmDeployment::crd(), LlmModel::crd()].iter().map(finish).collect()
+    [LlmDeployment::crd(), LlmModel::crd(), LlmApiKey::crd(), LlmVpnPeer::crd()].iter().map(finish).collect()
 }
 
 fn finish(crd: &CustomResourceDefinition) -> Manifest {

@@ -1,10 +1,12 @@
 //! The closed sets of condition reasons. Only a reason of these enums is ever written to a condition, an event or a
 //! metric label.
 
+mod api_key;
 mod deployment;
 mod model;
+mod vpn_peer;
 
-pub use self::{deployment::DeploymentReason, model::ModelReason};
+pub use self::{api_key::ApiKeyReason, deployment::DeploymentReason, model::ModelReason, vpn_peer::VpnPeerReason};
 
 /// An enum of names without data whose doc comments can be read at run time, so that the reference page and
 /// the code say the same.

@@ -8,9 +8,9 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use crate::{
-    conditions::{DeploymentCondition, ModelCondition},
+    conditions::{ApiKeyCondition, DeploymentCondition, ModelCondition, VpnPeerCondition},
     manifest::{Manifest, manifests},
-    reasons::{DeploymentReason, ModelReason},
+    reasons::{ApiKeyReason, DeploymentReason, ModelReason, VpnPeerReason},
 };
 
 /// Name and meaning of a condition or reason.
@@ -36,7 +36,7 @@ pub fn page() -> String {
     let mut page = String::from(
         "# The kinds\n\n\
          <!-- Generated from crds/src by `make generate`. Do not edit. -->\n\n\
-         Every field of `LlmDeployment` and `LlmModel`: what it means, its bounds and its default. The same text is \
+         Every field of every kind: what it means, its bounds and its default. The same text is \
          shown by `kubectl explain llmd.spec --recursive`. Whatever breaks a bound or a rule is refused by the API \
          server when it is applied; what only the cluster can tell shows up as a condition with one of the reasons \
          below.\n",
@@ -114,15 +114,19 @@ fn columns(page: &mut String, crd: &Value) -> std::fmt::Result {
 }
 
 fn vocabulary(kind: &str) -> (Vec<Entry>, Vec<Entry>) {
+    macro_rules! entries_of {
+        ($conditions:ty, $reasons:ty) => {
+            (
+                <$conditions>::ALL.iter().map(|c| (c.as_str(), c.meaning())).collect(),
+                <$reasons>::ALL.iter().map(|r| (r.as_str(), r.meaning())).collect(),
+            )
+        };
+    }
     match kind {
-        "LlmDeployment" => (
-            DeploymentCondition::ALL.iter().map(|c| (c.as_str(), c.meaning())).collect(),
-            DeploymentReason::ALL.iter().map(|r| (r.as_str(), r.meaning())).collect(),
-        ),
-        _ => (
-            ModelCondition::ALL.iter().map(|c| (c.as_str(), c.meaning())).collect(),
-            ModelReason::ALL.iter().map(|r| (r.as_str(), r.meaning())).collect(),
-        ),
+        "LlmDeployment" => entries_of!(DeploymentCondition, DeploymentReason),
+        "LlmApiKey" => entries_of!(ApiKeyCondition, ApiKeyReason),
+        "LlmVpnPeer" => entries_of!(VpnPeerCondition, VpnPeerReason),
+        _ => entries_of!(ModelCondition, ModelReason),
     }
 }
 

@@ -4,6 +4,7 @@
 //! A value that people mistype often is checked by a CEL rule, since its message can say what to
 //! write; a pattern's message only repeats the pattern.
 
+mod access;
 mod conditions;
 mod network;
 mod numbers;
@@ -12,7 +13,7 @@ mod text;
 
 use serde_json::{Value, json};
 
-pub(crate) use self::{conditions::*, network::*, numbers::*, pods::*, text::*};
+pub(crate) use self::{access::*, conditions::*, network::*, numbers::*, pods::*, text::*};
 
 /// Rule on the root of every kind: names of children are made from the object's name.
 pub(crate) const NAME_RULE: &str =

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::tree::{none, root};
 
 /// What each crate may use of ours. `core` is whom everybody below the server may know; nobody knows the server.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("alcazar-crds", &[]),
     ("alcazar-contract", &[]),
     ("alcazar-operator", &["alcazar-crds", "alcazar-contract"]),
@@ -36,6 +36,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
             "alcazar-store",
         ],
     ),
+    ("alcazar-gateway", &["alcazar-crds", "alcazar-contract", "alcazar-vpn"]),
     ("alcazar-tests", &["alcazar-crds", "alcazar-contract", "alcazar-operator"]),
 ];
 

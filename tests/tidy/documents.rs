@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use alcazar_crds::reasons::{DeploymentReason, ModelReason};
+use alcazar_crds::reasons::{ApiKeyReason, DeploymentReason, ModelReason, VpnPeerReason};
 
 use crate::tree::{none, read, root, with_extension};
 
 /// Reasons that tell of no trouble.
-const FINE: [&str; 21] = [
+const FINE: [&str; 23] = [
+    "Active",
+    "PromptLoggingEnabled",
     "Accepted",
     "Pending",
     "VolumeBound",
@@ -152,7 +154,10 @@ fn the_architecture_fits_its_budget() {
 fn every_trouble_has_a_row() {
     let page = read("docs/troubleshooting.md");
     let models = ModelReason::ALL.iter().map(|reason| reason.as_str());
-    let all: BTreeSet<_> = models.chain(DeploymentReason::ALL.iter().map(|reason| reason.as_str())).collect();
+    let deployments = DeploymentReason::ALL.iter().map(|reason| reason.as_str());
+    let keys = ApiKeyReason::ALL.iter().map(|reason| reason.as_str());
+    let peers = VpnPeerReason::ALL.iter().map(|reason| reason.as_str());
+    let all: BTreeSet<_> = models.chain(deployments).chain(keys).chain(peers).collect();
     let missing = all.iter().filter(|reason| !FINE.contains(reason) && !page.contains(&format!("| `{reason}` |")));
     none(&missing.map(|reason| format!("docs/troubleshooting.md has no row for {reason}")).collect::<Vec<_>>());
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |")).map(|(reason, _)| reason);

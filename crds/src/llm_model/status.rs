@@ -1,6 +1,6 @@
 //! `LlmModel.status`: what the operator has observed.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +51,40 @@ pub struct LlmModelStatus {
     /// How far the fetch is; absent when none runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<FetchProgress>,
+    /// The signature that was verified; absent when none was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<SignatureSeen>,
+    /// How the files are encrypted on the volume; absent when they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<EncryptionSeen>,
+}
+
+/// A verified signature.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SignatureSeen {
+    /// SHA-256 of the public key that it was verified with; absent when a certificate did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::identity")]
+    pub key_id: Option<String>,
+    /// Who signed, as the verified certificate names it; absent when a public key did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::identity")]
+    pub subject: Option<String>,
+    /// When it was signed; absent if the signature does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub signed_at: Option<Time>,
+}
+
+/// How the files are encrypted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EncryptionSeen {
+    /// The age recipient (`age1…`) whose identity opens the files.
+    #[serde(default)]
+    #[schemars(schema_with = "schema::identity")]
+    pub recipient: String,
 }
 
 /// How far a fetch is.

@@ -32,6 +32,10 @@ closed_enum! {
         InvalidSpec,
         /// A child's name is taken by an object that is not ours; rename one of them or delete the other.
         NameConflict,
+        /// access.mode is Gateway and this installation has no gateway; set access.mode: Direct, or turn the gateway on.
+        GatewayDisabled,
+        /// privacy.promptLogging is Enabled: prompts and answers may be logged, for the days that the message says.
+        PromptLoggingEnabled,
         /// The operator's certificate authority is missing or broken, so the pods cannot get a certificate.
         CertificateUnavailable,
 

@@ -31,6 +31,19 @@ closed_enum! {
         /// The Secret exists but lacks the key that the source needs; add it.
         SecretInvalid,
 
+        /// The operator's settings require a digest for every model; set spec.digest.
+        DigestRequired,
+        /// The operator's settings require a signature for every model; set spec.signature.
+        SignatureRequired,
+        /// The operator's settings require encryption for every model; set spec.encryption.
+        EncryptionRequired,
+        /// The operator's settings do not allow this StorageClass; the message lists those they allow.
+        StorageClassNotAllowed,
+        /// The Secret or ConfigMap with the key does not exist; create it in this namespace.
+        KeyMissing,
+        /// The Secret or ConfigMap with the key holds no key that can be used; the message says what is wrong.
+        KeyInvalid,
+
         /// The claim waits for a volume; the message has the provisioner's words.
         ClaimPending,
         /// The claim that source.persistentVolumeClaim names does not exist; create it or correct the name.
@@ -73,6 +86,10 @@ closed_enum! {
         SourceNotAllowed,
         /// The files have another digest than expected; nothing was sealed, and the message has both.
         DigestMismatch,
+        /// The files have no signature although one is asked for; nothing was sealed.
+        SignatureMissing,
+        /// The signature is not of these files, or not of the signer that is asked for; nothing was sealed.
+        SignatureInvalid,
         /// The bytes are no model: cut off, an HTML page, absurd dimensions.
         InvalidModel,
         /// A sound file whose format or architecture the runtime does not serve; the message lists what it serves.

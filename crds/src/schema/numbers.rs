@@ -37,6 +37,18 @@ pub(crate) fn drain_seconds(_: &mut SchemaGenerator) -> Schema {
     int32(0, 3600)
 }
 
+pub(crate) fn retention_days(_: &mut SchemaGenerator) -> Schema {
+    int32(1, 90)
+}
+
+pub(crate) fn limit32(_: &mut SchemaGenerator) -> Schema {
+    int32(1, i32::MAX)
+}
+
+pub(crate) fn limit64(_: &mut SchemaGenerator) -> Schema {
+    int64(1, MAX_SAFE_INTEGER)
+}
+
 pub(crate) fn percent(_: &mut SchemaGenerator) -> Schema {
     int32(0, 100)
 }

@@ -23,7 +23,7 @@ const URL_RULES: [Rule; 2] = [
     },
 ];
 
-fn bounded(min: u32, max: u32, checks: &[Rule]) -> Schema {
+pub(super) fn bounded(min: u32, max: u32, checks: &[Rule]) -> Schema {
     let mut schema = json_schema!({"type": "string", "minLength": min, "maxLength": max});
     if !checks.is_empty() {
         schema.insert("x-kubernetes-validations".into(), rules(checks));
@@ -31,7 +31,7 @@ fn bounded(min: u32, max: u32, checks: &[Rule]) -> Schema {
     schema
 }
 
-fn patterned(min: u32, max: u32, pattern: &str) -> Schema {
+pub(super) fn patterned(min: u32, max: u32, pattern: &str) -> Schema {
     json_schema!({"type": "string", "minLength": min, "maxLength": max, "pattern": pattern})
 }
 

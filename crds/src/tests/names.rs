@@ -40,6 +40,27 @@ fn names_columns_and_subresources() {
     "Claim" "string" ".status.claimName" wide
     "Digest" "string" ".status.digest" wide
     "Age" "date" ".metadata.creationTimestamp"
+    "llmapikeys.alcazar.dev" {"categories":["alcazar"],"kind":"LlmApiKey","plural":"llmapikeys","shortNames":["llmk"],"singular":"llmapikey"}
+    {"status":{}} [{"jsonPath":".spec.hash"},{"jsonPath":".spec.owner"},{"jsonPath":".spec.state"}]
+    "Ready" "string" ".status.conditions[?(@.type==\"Ready\")].status"
+    "Reason" "string" ".status.conditions[?(@.type==\"Ready\")].reason"
+    "Owner" "string" ".spec.owner"
+    "Used" "date" ".status.lastUsedTime"
+    "Expires" "string" ".spec.expiresAt"
+    "Requests" "integer" ".status.usage.requests" wide
+    "Today" "integer" ".status.usage.tokensToday" wide
+    "Age" "date" ".metadata.creationTimestamp"
+    "llmvpnpeers.alcazar.dev" {"categories":["alcazar"],"kind":"LlmVpnPeer","plural":"llmvpnpeers","shortNames":["llmvpn"],"singular":"llmvpnpeer"}
+    {"status":{}} [{"jsonPath":".spec.owner"},{"jsonPath":".spec.address"},{"jsonPath":".spec.state"}]
+    "Ready" "string" ".status.conditions[?(@.type==\"Ready\")].status"
+    "Reason" "string" ".status.conditions[?(@.type==\"Ready\")].reason"
+    "Owner" "string" ".spec.owner"
+    "Address" "string" ".spec.address"
+    "Handshake" "date" ".status.lastHandshakeTime"
+    "Expires" "string" ".spec.expiresAt" wide
+    "Received" "integer" ".status.receivedBytes" wide
+    "Sent" "integer" ".status.sentBytes" wide
+    "Age" "date" ".metadata.creationTimestamp"
     "###);
 }
 

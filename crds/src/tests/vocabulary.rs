@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use alcazar_contract::report::FetchReason;
 
 use crate::{
-    conditions::{DeploymentCondition, ModelCondition},
-    reasons::{DeploymentReason, ModelReason},
+    conditions::{ApiKeyCondition, DeploymentCondition, ModelCondition, VpnPeerCondition},
+    reasons::{ApiKeyReason, DeploymentReason, ModelReason, VpnPeerReason},
 };
 
 fn check(names: &[(&str, &str)]) {
@@ -24,6 +24,10 @@ fn check(names: &[(&str, &str)]) {
 fn names_are_camel_case_and_explained() {
     check(&ModelCondition::ALL.iter().map(|c| (c.as_str(), c.meaning())).collect::<Vec<_>>());
     check(&DeploymentCondition::ALL.iter().map(|c| (c.as_str(), c.meaning())).collect::<Vec<_>>());
+    check(&ApiKeyCondition::ALL.iter().map(|c| (c.as_str(), c.meaning())).collect::<Vec<_>>());
+    check(&VpnPeerCondition::ALL.iter().map(|c| (c.as_str(), c.meaning())).collect::<Vec<_>>());
+    check(&ApiKeyReason::ALL.iter().map(|r| (r.as_str(), r.meaning())).collect::<Vec<_>>());
+    check(&VpnPeerReason::ALL.iter().map(|r| (r.as_str(), r.meaning())).collect::<Vec<_>>());
     check(&ModelReason::ALL.iter().map(|r| (r.as_str(), r.meaning())).collect::<Vec<_>>());
     check(&DeploymentReason::ALL.iter().map(|r| (r.as_str(), r.meaning())).collect::<Vec<_>>());
 }

@@ -7,8 +7,10 @@ use serde_json::Value;
 
 use super::repo;
 use crate::{
+    llm_api_key::LlmApiKey,
     llm_deployment::{DesiredState, IsolationMode, LlmDeployment, RolloutStrategy},
     llm_model::LlmModel,
+    llm_vpn_peer::LlmVpnPeer,
 };
 
 /// Every document of our kinds in the folder, with the name of its file.
@@ -63,6 +65,8 @@ fn what_the_schema_takes_survives_the_types() {
         let back = match value["kind"].as_str() {
             Some("LlmDeployment") => there_and_back::<LlmDeployment>(&file, &value),
             Some("LlmModel") => there_and_back::<LlmModel>(&file, &value),
+            Some("LlmApiKey") => there_and_back::<LlmApiKey>(&file, &value),
+            Some("LlmVpnPeer") => there_and_back::<LlmVpnPeer>(&file, &value),
             other => panic!("{file}: kind {other:?}"),
         };
         if let Err(error) = contains(&back, &value) {

@@ -10,6 +10,8 @@ pub const APP_NAME: &str = "app.kubernetes.io/name";
 pub const APP_NAME_RUNTIME: &str = "alcazar-runtime";
 /// Value of [`APP_NAME`] on the operator's own pod.
 pub const APP_NAME_OPERATOR: &str = "alcazar-operator";
+/// Value of [`APP_NAME`] on gateway pods.
+pub const APP_NAME_GATEWAY: &str = "alcazar-gateway";
 /// Label: what the pod is for.
 pub const COMPONENT: &str = "app.kubernetes.io/component";
 /// Value of [`COMPONENT`] on pods that serve a model.

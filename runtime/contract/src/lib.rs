@@ -4,6 +4,7 @@
 //! and the other parses exists once. It holds constants and plain serde types only.
 #![forbid(unsafe_code)]
 
+pub mod gateway;
 pub mod labels;
 pub mod paths;
 pub mod report;
@@ -16,10 +17,27 @@ pub const MODEL_PORT: u16 = 8443;
 pub const PROBE_PORT: u16 = 8081;
 /// Port of the Service in front of the model pods.
 pub const SERVICE_PORT: u16 = 443;
+/// HTTPS port of a gateway pod: the public API, behind a Service on [`SERVICE_PORT`].
+pub const GATEWAY_PORT: u16 = 8443;
+/// Port between gateway pods, mutual TLS: they agree on quotas there.
+pub const GATEWAY_PEER_PORT: u16 = 8444;
+/// UDP port of WireGuard on a gateway pod.
+pub const VPN_PORT: u16 = 51820;
+/// Port of the operator that answers anybody with one line and closes: what no isolated pod may reach.
+pub const CANARY_PORT: u16 = 8083;
 /// Name of [`MODEL_PORT`] in pods, Services and policies.
 pub const MODEL_PORT_NAME: &str = "https";
 /// Name of [`PROBE_PORT`] in pods and policies.
 pub const PROBE_PORT_NAME: &str = "probe";
+
+/// Name of [`GATEWAY_PORT`] in pods, Services and policies.
+pub const GATEWAY_PORT_NAME: &str = "https";
+/// Name of [`GATEWAY_PEER_PORT`] in pods, Services and policies.
+pub const GATEWAY_PEER_PORT_NAME: &str = "peers";
+/// Name of [`VPN_PORT`] in pods, Services and policies.
+pub const VPN_PORT_NAME: &str = "wireguard";
+/// Name of [`CANARY_PORT`] in pods and policies.
+pub const CANARY_PORT_NAME: &str = "canary";
 
 /// Routes on [`PROBE_PORT`].
 pub mod routes {

@@ -4,6 +4,10 @@
 pub const WEIGHTS: &str = "/weights";
 /// TLS files of the model port: `tls.crt`, `tls.key`, `ca.crt`.
 pub const TLS: &str = "/tls";
+/// The gateway's certificate for model pods and for its peers: `tls.crt`, `tls.key`, `ca.crt`.
+pub const GATEWAY_CLIENT: &str = "/client";
+/// The gateway's WireGuard key, see [`crate::gateway::vpn`].
+pub const VPN: &str = "/vpn";
 /// Credentials of the source, only in the fetch Job: one file per key of the Secret.
 pub const CREDENTIALS: &str = "/credentials";
 /// Where Kubernetes reads a container's last word, at most [`TERMINATION_LOG_BYTES`].

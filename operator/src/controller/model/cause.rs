@@ -35,6 +35,14 @@ impl Trouble {
             | Reason::ClaimMissing
             | Reason::ClaimLost
             | Reason::StorageClassMissing
+            | Reason::DigestRequired
+            | Reason::SignatureRequired
+            | Reason::EncryptionRequired
+            | Reason::StorageClassNotAllowed
+            | Reason::KeyMissing
+            | Reason::KeyInvalid
+            | Reason::SignatureMissing
+            | Reason::SignatureInvalid
             | Reason::QuotaExceeded
             | Reason::ResizeFailed
             | Reason::SourceUnauthorized
