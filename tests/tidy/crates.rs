@@ -9,6 +9,7 @@ use crate::tree::{none, root};
 /// What each crate may use of ours. `core` is whom everybody below the server may know; nobody knows the server.
 const MAY_USE: [(&str, &[&str]); 17] = [
 const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("alcazar-crds", &[]),
     ("alcazar-contract", &[]),
     ("alcazar-telemetry", &[]),
@@ -41,7 +42,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
             "alcazar-telemetry",
         ],
     ),
-    ("alcazar-gateway", &["alcazar-crds", "alcazar-contract"]),
+    ("alcazar-gateway", &["alcazar-crds", "alcazar-contract", "alcazar-vpn"]),
     ("alcazar-tests", &["alcazar-crds", "alcazar-contract", "alcazar-operator"]),
 ];
 
