@@ -11,7 +11,7 @@ mod tests;
 const ABNORMAL_TRUE: [&str; 3] = ["Reconciling", "Stalled", "PromptLogging"];
 
 /// Reasons of `Ready` that are a matter of time, not of somebody's doing: no Event tells of them.
-const UNDERWAY: [&str; 14] = [
+const UNDERWAY: [&str; 15] = [
     "Pending",
     "Fetching",
     "Verifying",
@@ -26,7 +26,11 @@ const UNDERWAY: [&str; 14] = [
     "ScaledToZero",
     "IsolationUnproven",
     "ModelStalled",
+    "Revoked",
 ];
+
+/// Reasons of a `Ready` that was lost because somebody asked for it.
+const ON_PURPOSE: [&str; 3] = ["Suspended", "ScaledToZero", "Revoked"];
 
 /// Longest message that a condition may carry (`metav1.Condition`).
 const MESSAGE_LENGTH: usize = 32_768;
@@ -144,7 +148,7 @@ pub fn transition(old: &[Condition], new: &[Condition]) -> Option<Transition> {
     let tell = |warning| Some(Transition { warning, reason: ready.reason.clone(), message: ready.message.clone() });
     match (before.is_some_and(|before| before.status == "True"), ready.status == "True") {
         (false, true) => tell(false),
-        (true, false) => tell(ready.reason != "Suspended" && ready.reason != "ScaledToZero"),
+        (true, false) => tell(!ON_PURPOSE.contains(&ready.reason.as_str())),
         (true, true) => None,
         (false, false) => {
             let known = before.is_some_and(|before| before.reason == ready.reason);

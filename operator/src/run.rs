@@ -12,9 +12,9 @@ use tracing::{error, info};
 
 use crate::{
     admin::{self, Admin},
-    canary,
+    authority, canary,
     context::{Clock, Context, FIELD_MANAGER},
-    controller::{deployment::LlmDeployments, model::LlmModels},
+    controller::{api_key::LlmApiKeys, deployment::LlmDeployments, model::LlmModels, vpn_peer::LlmVpnPeers},
     env_vars,
     lease::{Election, Identity, Pod},
     runner::{self, Waker},
@@ -99,16 +99,26 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     outcome
 }
 
-/// What wakes both controllers.
+/// What wakes the controllers.
 struct Woken {
     deployments: tokio::sync::mpsc::UnboundedReceiver<Key>,
     models: tokio::sync::mpsc::UnboundedReceiver<Key>,
+    api_keys: tokio::sync::mpsc::UnboundedReceiver<Key>,
+    vpn_peers: tokio::sync::mpsc::UnboundedReceiver<Key>,
 }
 
 fn wakers() -> (Wakers, Woken) {
     let (wake_deployments, deployments) = Waker::channel();
     let (wake_models, models) = Waker::channel();
-    (Wakers { deployments: wake_deployments, models: wake_models }, Woken { deployments, models })
+    let (wake_api_keys, api_keys) = Waker::channel();
+    let (wake_vpn_peers, vpn_peers) = Waker::channel();
+    let wakers = Wakers {
+        deployments: wake_deployments,
+        models: wake_models,
+        api_keys: wake_api_keys,
+        vpn_peers: wake_vpn_peers,
+    };
+    (wakers, Woken { deployments, models, api_keys, vpn_peers })
 }
 
 async fn connect(settings: Settings) -> Result<(Arc<Context>, Election), Error> {
@@ -143,7 +153,7 @@ async fn client(metrics: Metrics) -> Result<Client, Error> {
     Ok(builder.with_layer(&ApiCalls::new(metrics)).build())
 }
 
-/// Waits for complete caches and the Lease, then runs both controllers for as long as it holds.
+/// Waits for complete caches and the Lease, then runs the controllers for as long as it holds.
 async fn lead(
     ctx: Arc<Context>,
     mut election: Election,
@@ -162,6 +172,12 @@ async fn lead(
     controllers.spawn(models.clone().watch_fetches(Arc::clone(&ctx), wakers.models, passes.clone()));
     controllers.spawn(runner::run(deployments, Arc::clone(&ctx), woken.deployments, passes.clone()));
     controllers.spawn(runner::run(models, Arc::clone(&ctx), woken.models, passes.clone()));
+    controllers.spawn(runner::run(LlmApiKeys, Arc::clone(&ctx), woken.api_keys, passes.clone()));
+    controllers.spawn(runner::run(LlmVpnPeers, Arc::clone(&ctx), woken.vpn_peers, passes.clone()));
+    controllers.spawn({
+        let (ctx, stop) = (Arc::clone(&ctx), passes.clone());
+        async move { authority::keep(&ctx, stop).await }
+    });
     let held = tokio::select! {
         held = election.hold(&stop) => held,
         _ = controllers.join_next() => {

@@ -100,16 +100,17 @@ impl Drop for Program {
 
 /// The first line with these words.
 fn wait_line(log: &Receiver<String>, words: &str) -> String {
-    let mut seen = String::new();
+    let mut seen = Vec::new();
     let deadline = Instant::now() + Duration::from_secs(20);
-    while let Ok(line) = log.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+    loop {
+        let line = log.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+        assert!(line.is_ok(), "no line with {words:?} in the log:\n{}", seen.join("\n"));
+        let line = line.unwrap_or_default();
         if line.contains(words) {
             return line;
         }
-        seen.push_str(&line);
-        seen.push('\n');
+        seen.push(line);
     }
-    panic!("no line with {words:?} in the log:\n{seen}");
 }
 
 #[test]
