@@ -18,6 +18,4 @@ pub mod manifest;
 pub mod print;
 pub mod reference;
 pub mod run;
-pub mod tunnel_key;
 pub mod vpn;
-pub mod wg_quick;

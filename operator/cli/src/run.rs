@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use alcazar_vpn::{PrivateKey, qr_code};
 use jiff::Timestamp;
 
 use crate::{
     cli::{AddPeer, Cli, Command, CreateKey, Keys, Vpn},
     cluster,
     error::Error,
-    key_text, keys, manifest, print, tunnel_key, vpn, wg_quick,
+    key_text, keys, manifest, print, vpn,
 };
 
 /// Does what the command says.
@@ -60,12 +61,13 @@ async fn add_peer(arguments: &AddPeer) -> Result<(), Error> {
         };
         (server, taken)
     };
-    let (object, file) = vpn::peer(arguments, &server, &taken, &tunnel_key::generate()?, Timestamp::now())?;
+    let private_key = PrivateKey::generate().map_err(|error| Error::Random { why: error.to_string() })?;
+    let (object, file) = vpn::peer(arguments, &server, &taken, &private_key, Timestamp::now())?;
     if let Some(path) = &arguments.config_file {
         print::secret_file(path, &file)?;
     } else {
-        let picture = if arguments.no_qr { None } else { wg_quick::picture(&file) };
-        print::aside(&vpn::shown_once(&file, server.gateway, picture.as_deref()));
+        let picture = if arguments.no_qr { None } else { qr_code(&file) };
+        print::aside(&vpn::shown_once(&file, server.gateway, picture.as_ref().map(|picture| picture.as_str())));
     }
     print::result(&manifest::text(&object, arguments.output))
 }

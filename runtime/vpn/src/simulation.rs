@@ -1,0 +1,9 @@
+//! Peers, a network that loses and reorders, and an endpoint, on one clock that tests move.
+
+mod attack;
+mod client;
+mod many;
+mod members;
+mod timers;
+mod transfer;
+mod world;
