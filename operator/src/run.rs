@@ -12,6 +12,7 @@ use tracing::{error, info};
 
 use crate::{
     admin::{self, Admin},
+    authority,
     context::{Clock, Context, FIELD_MANAGER},
     controller::{api_key::LlmApiKeys, deployment::LlmDeployments, model::LlmModels, vpn_peer::LlmVpnPeers},
     env_vars,
@@ -166,6 +167,10 @@ async fn lead(
     controllers.spawn(runner::run(models, Arc::clone(&ctx), woken.models, passes.clone()));
     controllers.spawn(runner::run(LlmApiKeys, Arc::clone(&ctx), woken.api_keys, passes.clone()));
     controllers.spawn(runner::run(LlmVpnPeers, Arc::clone(&ctx), woken.vpn_peers, passes.clone()));
+    controllers.spawn({
+        let (ctx, stop) = (Arc::clone(&ctx), passes.clone());
+        async move { authority::keep(&ctx, stop).await }
+    });
     let held = tokio::select! {
         held = election.hold(&stop) => held,
         _ = controllers.join_next() => {

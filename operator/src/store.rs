@@ -212,7 +212,7 @@ impl<K> Store<K> {
             }
             let echo = old.written.as_ref().filter(|written| !written.heard.swap(true, Ordering::Relaxed))?;
             changed.echo = Some(echo.what);
-            changed.note(&key, &old);
+            changed.note(&key, old);
             return Some(changed);
         }
         if let Some(old) = inner.objects.get(&key) {
@@ -238,7 +238,7 @@ impl<K> Store<K> {
             return None;
         }
         let mut changed = Changed::default();
-        changed.note(&key, &old);
+        changed.note(&key, old);
         inner.remove(&key);
         Some(changed)
     }

@@ -79,11 +79,11 @@ pub fn start(ctx: &Arc<Context>, wakers: &Wakers, stop: &CancellationToken) -> J
     });
     spawn_for(&mut tasks, ctx, &stores.llm_api_keys, stop, "", {
         let (keys, waker) = (stores.llm_api_keys.clone(), wakers.api_keys.clone());
-        move |changed| grant_changed(&keys, &waker, changed)
+        move |changed| grant_changed(&keys, &waker, &changed)
     });
     spawn_for(&mut tasks, ctx, &stores.llm_vpn_peers, stop, "", {
         let (peers, waker) = (stores.llm_vpn_peers.clone(), wakers.vpn_peers.clone());
-        move |changed| grant_changed(&peers, &waker, changed)
+        move |changed| grant_changed(&peers, &waker, &changed)
     });
     let ours = format!("{}={}", labels::MANAGED_BY, labels::MANAGED_BY_VALUE);
     macro_rules! children {
@@ -118,7 +118,7 @@ fn model_changed(ctx: &Context, wakers: &Wakers, changed: Changed) {
 }
 
 /// A key or a peer wakes itself, but not by its own status, and all that have its hash, its key or its address.
-fn grant_changed<K>(store: &Store<K>, waker: &Waker, changed: Changed) {
+fn grant_changed<K>(store: &Store<K>, waker: &Waker, changed: &Changed) {
     if changed.echo == Some(Wrote::Status) {
         return;
     }

@@ -61,7 +61,7 @@ impl Controller for LlmApiKeys {
         let now = ctx.clock.now();
         let valid = match validate(&object, &ctx.settings.propagated_labels) {
             Ok(valid) => valid,
-            Err(invalid) => return report(ctx, &object, &status::refused(&object, &invalid, now)).await,
+            Err(invalid) => return report(ctx, &object, &status::refused(&object, invalid, now)).await,
         };
         let observed = observe(ctx, &object, &valid).await?;
         let plan = plan(&object, &valid, &observed, now);

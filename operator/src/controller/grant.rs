@@ -51,7 +51,7 @@ pub(crate) fn has_passed(end: Option<&Time>, now: Timestamp) -> bool {
 
 /// Look again when it comes.
 pub(crate) fn until(end: Option<&Time>, now: Timestamp) -> Action {
-    let Some(left) = end.map(|end| end.0.duration_since(now)).filter(|left| left.is_positive()) else {
+    let Some(left) = end.map(|end| end.0.duration_since(now)).filter(jiff::SignedDuration::is_positive) else {
         return Action::await_change();
     };
     // A millisecond more: timers count in those, and one that is early finds nothing to do.

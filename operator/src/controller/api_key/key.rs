@@ -30,7 +30,7 @@ impl ApiKey {
 
     /// SHA-256 of the whole key, 64 lower-case hex digits.
     pub(crate) fn hash(&self) -> String {
-        Sha256::digest(&self.0).iter().map(|byte| format!("{byte:02x}")).collect()
+        format!("{:x}", Sha256::digest(&self.0))
     }
 }
 

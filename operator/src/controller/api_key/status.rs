@@ -70,7 +70,7 @@ impl Verdict {
 }
 
 /// The spec cannot be worked on.
-pub(crate) fn refused(object: &LlmApiKey, invalid: &Invalid, now: Timestamp) -> LlmApiKeyStatus {
+pub(crate) fn refused(object: &LlmApiKey, invalid: Invalid, now: Timestamp) -> LlmApiKeyStatus {
     let verdict = Verdict { reason: Reason::InvalidSpec, message: invalid.to_string() };
     with_verdict(object, &verdict, None, now)
 }

@@ -26,7 +26,7 @@ fn now() -> Timestamp {
     "2026-11-23T12:00:00Z".parse().unwrap()
 }
 
-fn key(spec: Value) -> LlmApiKey {
+fn key(spec: &Value) -> LlmApiKey {
     let mut object = json!({
         "apiVersion": "alcazar.dev/v1alpha1", "kind": "LlmApiKey",
         "metadata": {"name": "chat", "namespace": "team-a", "uid": "u1", "generation": 3, "labels": {"team": "red", "app": "x"}},
@@ -57,7 +57,7 @@ fn says_whether_a_key_counts_and_why() {
     let told = |more: Value| {
         let mut spec = json!({"hash": HASH});
         spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        key(spec)
+        key(&spec)
     };
     let near = Key::new("team-a", "first");
     let far = Key::new("team-b", "secret-project");
@@ -88,7 +88,7 @@ fn says_whether_a_key_counts_and_why() {
 
 #[test]
 fn a_second_pass_changes_nothing_and_takes_nothing_of_the_gateways() {
-    let mut object = key(json!({"hash": HASH}));
+    let mut object = key(&json!({"hash": HASH}));
     object.status = Some(judged(&object, None, None));
     let used = json!({"lastUsedTime": "2026-11-23T11:59:00Z", "usage": {"requests": 7, "tokensToday": 3, "day": "2026-11-23"}});
     let mut seen = serde_json::to_value(&object).unwrap();
@@ -118,7 +118,7 @@ fn a_key_is_made_only_where_it_is_missing_and_would_count() {
         (json!({"secretName": "chat-key", "state": "Revoked"}), Some(known), &nothing, Plan::Nothing),
         (json!({"secretName": "chat-key", "expiresAt": "2026-11-23T11:00:00Z"}), None, &nothing, Plan::Nothing),
     ] {
-        let object = LlmApiKey { status, ..key(spec) };
+        let object = LlmApiKey { status, ..key(&spec) };
         let valid = validate(&object, &[]).unwrap();
         assert_eq!(plan(&object, &valid, observed, now()), expected);
     }
@@ -126,7 +126,7 @@ fn a_key_is_made_only_where_it_is_missing_and_would_count() {
 
 #[test]
 fn the_secret_belongs_to_the_object_and_is_read_back() {
-    let object = key(json!({"secretName": "chat-key"}));
+    let object = key(&json!({"secretName": "chat-key"}));
     let valid = validate(&object, &["team".to_owned()]).unwrap();
     let made = ApiKey::from_random(&[7; 32]);
     let [secret] = <[Secret; 1]>::try_from(build(&valid, "chat-key", &made).secrets).unwrap();
@@ -140,9 +140,9 @@ fn the_secret_belongs_to_the_object_and_is_read_back() {
 #[test]
 fn a_spec_that_the_api_server_would_refuse_is_told() {
     for spec in [json!({}), json!({"hash": HASH, "secretName": "chat-key"})] {
-        let object = key(spec);
+        let object = key(&spec);
         let invalid = validate(&object, &[]).unwrap_err();
-        let (is_ready, stalled, reason, message) = ready(&status::refused(&object, &invalid, now()));
+        let (is_ready, stalled, reason, message) = ready(&status::refused(&object, invalid, now()));
         assert_eq!((is_ready, stalled, reason.as_str()), (false, true, "InvalidSpec"));
         assert!(message.contains("exactly one of hash"), "{message}");
     }
@@ -150,7 +150,7 @@ fn a_spec_that_the_api_server_would_refuse_is_told() {
 
 #[test]
 fn a_foreign_secret_is_a_conflict() {
-    let object = key(json!({"secretName": "chat-key"}));
+    let object = key(&json!({"secretName": "chat-key"}));
     let taken = apply::Error::NameConflict {
         kind: "Secret".into(),
         key: Key::new("team-a", "chat-key"),

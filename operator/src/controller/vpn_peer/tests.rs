@@ -65,8 +65,8 @@ fn check(peers: &[Value], vpn: &Vpn, expected: (bool, bool, &str), says: &str) {
 #[test]
 fn says_whether_a_peer_may_connect_and_why() {
     let ours = peer("b", 5, PUBLIC_KEY, "10.88.0.2");
-    check(&[ours.clone()], &vpn(), (true, false, "Active"), "may connect");
-    check(&[ours.clone()], &Vpn::default(), (false, true, "VpnDisabled"), "gateway.vpn.enabled");
+    check(std::slice::from_ref(&ours), &vpn(), (true, false, "Active"), "may connect");
+    check(std::slice::from_ref(&ours), &Vpn::default(), (false, true, "VpnDisabled"), "gateway.vpn.enabled");
     let with = |field: &str, value: &str| {
         let mut changed = ours.clone();
         changed["spec"][field] = value.into();
