@@ -24,6 +24,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("alcazar-store", &["alcazar-contract", "alcazar-core", "alcazar-formats"]),
     // Knows packets and streams, nothing of what is served through them.
     ("alcazar-vpn", &[]),
+    ("alcazar-signing", &[]),
+    ("alcazar-store", &["alcazar-contract", "alcazar-core", "alcazar-formats", "alcazar-signing"]),
     (
         "alcazar-server",
         &[
