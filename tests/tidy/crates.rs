@@ -21,7 +21,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("alcazar-backend-cpu", &["alcazar-core", "alcazar-formats"]),
     // Sans-IO, and it names no backend.
     ("alcazar-engine", &["alcazar-core", "alcazar-formats", "alcazar-text", "alcazar-models"]),
-    ("alcazar-store", &["alcazar-contract", "alcazar-core", "alcazar-formats"]),
     // Knows packets and streams, nothing of what is served through them.
     ("alcazar-vpn", &[]),
     ("alcazar-signing", &[]),
@@ -41,6 +40,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "alcazar-telemetry",
         ],
     ),
+    ("alcazar-gateway", &["alcazar-crds", "alcazar-contract", "alcazar-telemetry"]),
     ("alcazar-tests", &["alcazar-crds", "alcazar-contract", "alcazar-operator"]),
 ];
 
