@@ -1,5 +1,5 @@
 //! Conditions as the API conventions want them: every known type from the first visit on, times that move only with the
-//! status, and `Reconciling` / `Stalled` present only while they are true. Pure.
+//! status, and `Reconciling`, `Stalled` and `PromptLogging` present only while they are true. Pure.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -7,8 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 #[cfg(test)]
 mod tests;
 
-/// Types that are there only while true (kstatus: abnormal-true).
-const ABNORMAL_TRUE: [&str; 2] = ["Reconciling", "Stalled"];
+/// Types that are there only while true (kstatus: abnormal-true; and what nobody should have to look for).
+const ABNORMAL_TRUE: [&str; 3] = ["Reconciling", "Stalled", "PromptLogging"];
 
 /// Reasons of `Ready` that are a matter of time, not of somebody's doing: no Event tells of them.
 const UNDERWAY: [&str; 15] = [

@@ -9,6 +9,7 @@ pub mod admin;
 pub mod apply;
 pub mod authority;
 mod bounds;
+pub mod canary;
 pub mod children;
 pub mod compare;
 pub mod conditions;

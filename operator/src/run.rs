@@ -13,6 +13,7 @@ use tracing::{error, info};
 use crate::{
     admin::{self, Admin},
     authority,
+    canary,
     context::{Clock, Context, FIELD_MANAGER},
     controller::{api_key::LlmApiKeys, deployment::LlmDeployments, model::LlmModels, vpn_peer::LlmVpnPeers},
     env_vars,
@@ -70,12 +71,19 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     let mut signals = Signals::new()?;
     let listen = settings.admin_listen;
     let listener = admin::bind(listen).await.map_err(|source| Error::Listen { address: listen, source })?;
+    let at = settings.canary_listen;
+    let canary = canary::bind(at).await.map_err(|source| Error::Listen { address: at, source })?;
     let (ctx, election) = connect(settings).await?;
     let (wakers, woken) = wakers();
     let watches = watch::start(&ctx, &wakers, &stop);
     let mut background = JoinSet::new();
     let admin = Admin { stores: ctx.stores.clone(), metrics: ctx.metrics.clone() };
     background.spawn(admin::serve(listener, admin, stop.clone()));
+    let (metrics, until) = (ctx.metrics.clone(), stop.clone());
+    background.spawn(async move {
+        canary::serve(canary, metrics, until).await;
+        Ok(())
+    });
     let leading = lead(Arc::clone(&ctx), election, wakers, woken, stop.clone());
     tokio::pin!(leading);
     let outcome = tokio::select! {
@@ -85,7 +93,7 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
             stop.cancel();
             tokio::time::timeout(GRACE, leading).await.unwrap_or(Ok(()))
         }
-        _ = background.join_next() => Err(Error::PartEnded { part: "admin server" }),
+        _ = background.join_next() => Err(Error::PartEnded { part: "admin server or the canary" }),
     };
     stop.cancel();
     drop((watches, background));

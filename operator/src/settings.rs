@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use alcazar_contract::CANARY_PORT;
 use alcazar_crds::llm_model::DEFAULT_SIZE;
 use ipnet::IpNet;
 use k8s_openapi::{api::networking::v1::NetworkPolicyPeer, apimachinery::pkg::api::resource::Quantity};
@@ -43,6 +44,9 @@ pub struct Settings {
     /// Where /metrics, /livez and /readyz are served.
     #[serde(default = "default_listen")]
     pub admin_listen: SocketAddr,
+    /// Where the canary answers everybody who can reach it.
+    #[serde(default = "default_canary")]
+    pub canary_listen: SocketAddr,
     /// Namespaces to look after; empty: all.
     #[serde(default)]
     pub watch_namespaces: Vec<String>,
@@ -126,6 +130,11 @@ impl Default for Defaults {
 
 fn default_listen() -> SocketAddr {
     SocketAddr::from(([0, 0, 0, 0], admin::PORT))
+}
+
+/// Of both families, where the machine has both.
+fn default_canary() -> SocketAddr {
+    SocketAddr::from((Ipv6Addr::UNSPECIFIED, CANARY_PORT))
 }
 
 fn default_hub() -> String {
@@ -250,6 +259,11 @@ fn is_target(text: &str) -> bool {
     let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let host = bracketed.map_or_else(|| is_dns_name(host), |host| host.parse::<Ipv6Addr>().is_ok());
     host && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+/// An IP address with a port; an IPv6 address in brackets.
+fn is_address(text: &str) -> bool {
+    text.parse::<SocketAddr>().is_ok_and(|address| address.port() > 0)
 }
 
 fn is_host(text: &str) -> bool {

@@ -53,11 +53,20 @@ pub(crate) fn of_kind<'a>(objects: &'a [Value], kind: &str) -> Vec<&'a Value> {
     objects.iter().filter(|object| object["kind"] == kind).collect()
 }
 
+/// The operator's own object of a kind, without what the canary adds.
 #[track_caller]
 pub(crate) fn the<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
-    let found = of_kind(objects, kind);
+    let of_canary = |object: &&Value| name(object).ends_with("-canary");
+    let found: Vec<_> = of_kind(objects, kind).into_iter().filter(|object| !of_canary(object)).collect();
     assert_eq!(found.len(), 1, "there should be one {kind}");
     found[0]
+}
+
+/// The object of that kind and name.
+#[track_caller]
+pub(crate) fn named<'a>(objects: &'a [Value], kind: &str, wanted: &str) -> &'a Value {
+    let found = of_kind(objects, kind).into_iter().find(|object| name(object) == wanted);
+    found.unwrap_or_else(|| panic!("there should be a {kind} {wanted}"))
 }
 
 pub(crate) fn name(object: &Value) -> &str {

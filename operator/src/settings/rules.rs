@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Error, is_dns_name, is_target, require};
+use super::{Error, is_address, is_dns_name, require};
 
 /// What every model of the cluster must have.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -32,20 +32,20 @@ impl Require {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Isolation {
-    /// `host:port` outside the cluster that answers whoever may leave it; empty: none is tried.
+    /// Address and port outside the cluster that answer whoever may leave it; empty: none is tried.
     pub public_target: String,
-    /// Further ones, `host:port`.
+    /// Further ones, address and port.
     pub extra_targets: Vec<String>,
 }
 
 impl Isolation {
     pub(super) fn check(&self) -> Result<(), Error> {
-        let expected = "host:port, for example 203.0.113.7:443";
+        let expected = "an IP address and a port, for example 203.0.113.7:443: a model pod resolves no names";
         if !self.public_target.is_empty() {
-            require(is_target(&self.public_target), "isolation.publicTarget", &self.public_target, expected)?;
+            require(is_address(&self.public_target), "isolation.publicTarget", &self.public_target, expected)?;
         }
         for (index, target) in self.extra_targets.iter().enumerate() {
-            require(is_target(target), &format!("isolation.extraTargets[{index}]"), target, expected)?;
+            require(is_address(target), &format!("isolation.extraTargets[{index}]"), target, expected)?;
         }
         Ok(())
     }

@@ -40,7 +40,7 @@ gateway:
   extraNames: [models.example.com, '*.models.example.com', 203.0.113.7, '2001:db8::7']
   vpn: {enabled: true, endpoint: 'vpn.example.com:51820', cidr: 10.9.0.0/24, gatewayAddress: 10.9.0.9}
 require: {digest: true, signature: true, encryption: true, storageClassNames: [encrypted]}
-isolation: {publicTarget: '203.0.113.7:443', extraTargets: ['[2001:db8::7]:443', 'db.example.com:5432']}
+isolation: {publicTarget: '203.0.113.7:443', extraTargets: ['[2001:db8::7]:443', '10.1.1.1:5432']}
 ",
     )
     .unwrap();
@@ -77,6 +77,7 @@ fn says_which_field_and_what_to_write() {
         ("{runtimeImage: r, gateway: {tlsSecretName: A_b}}", "gateway.tlsSecretName is \"A_b\""),
         ("{runtimeImage: r, require: {storageClassNames: ['']}}", "require.storageClassNames[0] is \"\""),
         ("{runtimeImage: r, isolation: {publicTarget: 203.0.113.7}}", "isolation.publicTarget is \"203.0.113.7\""),
+        ("{runtimeImage: r, isolation: {publicTarget: 'example.com:443'}}", "a model pod resolves no names"),
         ("{runtimeImage: r, isolation: {extraTargets: ['a:0']}}", "isolation.extraTargets[0] is \"a:0\""),
         ("runtimeImage: [", "failed to parse the settings file"),
     ] {
