@@ -1,15 +1,16 @@
 //! From arguments to what is printed: randomness, clock, cluster and files.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::SystemTime};
 
 use alcazar_vpn::{PrivateKey, qr_code};
 use jiff::Timestamp;
 
 use crate::{
-    cli::{AddPeer, Cli, Command, CreateKey, Keys, Vpn},
+    audit,
+    cli::{AddPeer, Audit, Cli, Command, CreateKey, Keys, Model, Vpn},
     cluster,
     error::Error,
-    key_text, keys, manifest, print, vpn,
+    key_text, keys, manifest, model, print, vpn,
 };
 
 /// Does what the command says.
@@ -33,6 +34,9 @@ pub fn run(cli: Cli) -> Result<(), Error> {
             let found = cluster::keys(&client, arguments.namespace.as_deref(), all).await?;
             print::result(&keys::table(&found, all))
         }),
+        Command::Model(Model::Sign(arguments)) => print::result(&model::sign(&arguments)?),
+        Command::Model(Model::Verify(arguments)) => print::result(&model::verify(&arguments, SystemTime::now())?),
+        Command::Audit(Audit::Verify(arguments)) => print::result(&audit::verify(&arguments)?),
         Command::Vpn(Vpn::Add(arguments)) => runtime.block_on(add_peer(&arguments)),
     }
 }
