@@ -12,8 +12,7 @@ use tracing::{error, info};
 
 use crate::{
     admin::{self, Admin},
-    authority,
-    canary,
+    authority, canary,
     context::{Clock, Context, FIELD_MANAGER},
     controller::{api_key::LlmApiKeys, deployment::LlmDeployments, model::LlmModels, vpn_peer::LlmVpnPeers},
     env_vars,
