@@ -58,14 +58,19 @@ fn it_can_be_left_out() {
 }
 
 #[test]
-fn the_canary_can_be_reached_by_the_operator_too() {
+fn the_canary_answers_every_pod_and_the_operator_may_knock_at_the_model_port() {
     let objects = render(&[]);
     let service = &named(&objects, "Service", "alcazar-canary")["spec"];
     assert_eq!(list(&service["ports"])[0]["port"], 8083);
     assert_eq!(service["selector"]["app.kubernetes.io/name"], "alcazar-operator");
-    let egress = list(&the(&objects, "NetworkPolicy")["spec"]["egress"]);
-    let own = egress.iter().find(|rule| list(&rule["ports"])[0]["port"] == 8083).expect("a rule for its own canary");
-    let peer = &list(&own["to"])[0];
-    assert_eq!(peer["podSelector"]["matchLabels"]["app.kubernetes.io/name"], "alcazar-operator");
-    assert!(peer["namespaceSelector"].is_null(), "of its own namespace");
+    let policy = &named(&objects, "NetworkPolicy", "alcazar-operator-canary")["spec"];
+    let ingress = list(&policy["ingress"]);
+    assert_eq!(ingress.len(), 1);
+    assert_eq!(serde_yaml::to_string(&ingress[0]["from"]).unwrap(), "- namespaceSelector: {}\n");
+    let ports: Vec<_> = list(&policy["egress"]).iter().map(|rule| list(&rule["ports"])[0]["port"].clone()).collect();
+    assert_eq!(ports, [8083, 8443]);
+    let objects = render(&[r#"watchNamespaces=["a"]"#]);
+    let egress = &list(&named(&objects, "NetworkPolicy", "alcazar-operator-canary")["spec"]["egress"])[1];
+    let namespaces = &list(&egress["to"])[0]["namespaceSelector"]["matchExpressions"];
+    assert_eq!(list(&list(namespaces)[0]["values"])[0], "a");
 }

@@ -12,7 +12,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("alcazar-contract", &[]),
     ("alcazar-telemetry", &[]),
     ("alcazar-operator", &["alcazar-crds", "alcazar-contract", "alcazar-telemetry"]),
-    ("alcazar-cli", &["alcazar-crds", "alcazar-contract"]),
+    ("alcazar-cli", &["alcazar-crds", "alcazar-contract", "alcazar-vpn", "alcazar-signing", "alcazar-gateway"]),
     ("alcazar-core", &[]),
     ("alcazar-formats", &["alcazar-core"]),
     ("alcazar-text", &["alcazar-core", "alcazar-formats"]),
@@ -41,6 +41,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("alcazar-gateway", &["alcazar-crds", "alcazar-contract", "alcazar-vpn"]),
+    ("alcazar-gateway", &["alcazar-crds", "alcazar-contract", "alcazar-telemetry"]),
     ("alcazar-tests", &["alcazar-crds", "alcazar-contract", "alcazar-operator"]),
 ];
 

@@ -12,7 +12,8 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
+use alcazar_telemetry::{Ceiling, Unclear, panics};
+use tracing_subscriber::{Layer as _, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::{
     adapters,
@@ -45,7 +46,7 @@ pub enum RunError {
     #[error("failed to understand --log-level: {source}")]
     LogLevel {
         /// Why.
-        source: tracing_subscriber::filter::ParseError,
+        source: Unclear,
     },
     /// Logs cannot be written.
     #[error("failed to set up logging: {source}")]
@@ -293,16 +294,11 @@ impl Ends {
 
 /// Audit lines may go to stdout, so logs go to stderr.
 fn init_logs(level: &str) -> Result<(), RunError> {
-    let filter = EnvFilter::try_new(level).map_err(|source| RunError::LogLevel { source })?;
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_span_list(false)
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .try_init()
-        .map_err(|source| RunError::Logs { source })
+    panics::install();
+    let filter = Ceiling::parse(level).map_err(|source| RunError::LogLevel { source })?;
+    let lines = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
+    let lines = lines.with_writer(io::stderr).with_filter(filter);
+    tracing_subscriber::registry().with(lines).try_init().map_err(|source| RunError::Logs { source: source.into() })
 }
 
 fn build_runtime() -> Result<Runtime, RunError> {
