@@ -7,12 +7,12 @@ use serde_json::Value;
 use crate::tree::{none, root};
 
 /// What each crate may use of ours. `core` is whom everybody below the server may know; nobody knows the server.
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: &[(&str, &[&str])] = &[
     ("alcazar-crds", &[]),
     ("alcazar-contract", &[]),
     ("alcazar-telemetry", &[]),
     ("alcazar-operator", &["alcazar-crds", "alcazar-contract", "alcazar-telemetry"]),
-    ("alcazar-cli", &["alcazar-crds", "alcazar-contract"]),
+    ("alcazar-cli", &["alcazar-crds", "alcazar-contract", "alcazar-vpn", "alcazar-signing", "alcazar-gateway"]),
     ("alcazar-core", &[]),
     ("alcazar-formats", &["alcazar-core"]),
     ("alcazar-text", &["alcazar-core", "alcazar-formats"]),
@@ -40,6 +40,8 @@ const MAY_USE: [(&str, &[&str]); 17] = [
             "alcazar-telemetry",
         ],
     ),
+    ("alcazar-gateway", &["alcazar-crds", "alcazar-contract", "alcazar-vpn"]),
+    ("alcazar-gateway", &["alcazar-crds", "alcazar-contract", "alcazar-telemetry"]),
     ("alcazar-tests", &["alcazar-crds", "alcazar-contract", "alcazar-operator"]),
 ];
 

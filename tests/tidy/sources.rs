@@ -54,7 +54,8 @@ fn unfinished(source: &Source) -> Vec<String> {
 }
 
 /// Programs that run beside people's texts: their logs are set up in one place each.
-const LOGS: [&str; 2] = ["operator/src/telemetry/logging.rs", "runtime/server/src/run.rs"];
+const LOGS: [&str; 3] =
+    ["operator/src/telemetry/logging.rs", "runtime/server/src/run.rs", "runtime/gateway/src/run.rs"];
 
 /// A subscriber that is set up elsewhere would have no ceiling, and a program without the hook prints a panic's text.
 fn indiscreet(source: &Source) -> Vec<String> {

@@ -24,6 +24,12 @@ pub enum Command {
     /// Peers of the gateway's VPN.
     #[command(subcommand)]
     Vpn(Vpn),
+    /// Signatures of models, as OpenSSF Model Signing has them.
+    #[command(subcommand)]
+    Model(Model),
+    /// The gateway's audit log.
+    #[command(subcommand)]
+    Audit(Audit),
 }
 
 /// Commands about keys.
@@ -152,6 +158,61 @@ pub struct ServerFlags {
     pub system_namespace: String,
 }
 
+/// Commands about models.
+#[derive(Debug, Subcommand)]
+pub enum Model {
+    /// Hash every file of a model and write its signature to model.sig beside them.
+    Sign(SignModel),
+    /// Verify that a model has a signature of somebody you trust, and exactly the files that were signed.
+    ///
+    /// The operator does the same before it serves, with `spec.signature` of an LlmModel.
+    Verify(VerifyModel),
+}
+
+/// Arguments of `model sign`.
+#[derive(Debug, Args)]
+pub struct SignModel {
+    /// Directory of the model.
+    pub directory: PathBuf,
+    /// Private key, PEM (P-256, P-384 or P-521), without a password.
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// Certificates, PEM: the signer's first, then those between it and a root; without it the signature names the bare key.
+    #[arg(long, value_name = "FILE")]
+    pub certificates: Option<PathBuf>,
+}
+
+/// Arguments of `model verify`.
+#[derive(Debug, Args)]
+pub struct VerifyModel {
+    /// Directory of the model, with its model.sig.
+    pub directory: PathBuf,
+    /// Public key that must have signed, PEM.
+    #[arg(long, value_name = "FILE", required_unless_present = "roots", conflicts_with = "roots")]
+    pub public_key: Option<PathBuf>,
+    /// Roots that must vouch for the signer's certificate, PEM.
+    #[arg(long, value_name = "FILE")]
+    pub roots: Option<PathBuf>,
+    /// Alternative name that the signer's certificate must have.
+    #[arg(long, value_name = "NAME", requires = "roots")]
+    pub identity: Option<String>,
+}
+
+/// Commands about the audit log.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Verify that no line of an audit log was changed, removed, added or moved.
+    Verify(VerifyAudit),
+}
+
+/// Arguments of `audit verify`.
+#[derive(Debug, Args)]
+pub struct VerifyAudit {
+    /// Files of one gateway pod, oldest first; they are one chain.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
 /// How an object is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
@@ -177,6 +238,10 @@ mod tests {
             "alcazar keys create a --owner o --requests-per-minute 0",
             "alcazar keys create a --owner o --tokens-per-day -1",
             "alcazar keys list -n a -A",
+            "alcazar model verify m",
+            "alcazar model verify m --public-key a --roots b",
+            "alcazar model verify m --public-key a --identity b",
+            "alcazar audit verify",
             "alcazar vpn add a --owner o --server-key x",
             "alcazar vpn add a --owner o --endpoint x:1",
             "alcazar vpn add a --owner o --server-key x --endpoint x:1 --gateway-address 10.88.0.1",

@@ -27,6 +27,12 @@ pub enum Error {
     Cluster { why: String },
     #[error("failed to {action}: {why}")]
     Api { action: String, why: String },
+    #[error("failed to accept the model: {why}")]
+    Signature { why: String },
+    #[error("failed to accept the audit log: {why}")]
+    Audit { why: String },
+    #[error("failed to read {path}: {source}")]
+    Read { path: PathBuf, source: io::Error },
     #[error("failed to write {path}: {source}")]
     Write { path: PathBuf, source: io::Error },
     #[error("failed to write to standard output: {source}")]
@@ -50,6 +56,9 @@ impl Error {
             | Self::Server { .. } => 2,
             Self::Cluster { .. }
             | Self::Api { .. }
+            | Self::Signature { .. }
+            | Self::Audit { .. }
+            | Self::Read { .. }
             | Self::Write { .. }
             | Self::Stdout { .. }
             | Self::Random { .. }

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod audit;
 pub mod cli;
 pub mod cluster;
 pub mod error;
@@ -15,9 +16,8 @@ pub mod expiry;
 pub mod key_text;
 pub mod keys;
 pub mod manifest;
+pub mod model;
 pub mod print;
 pub mod reference;
 pub mod run;
-pub mod tunnel_key;
 pub mod vpn;
-pub mod wg_quick;

@@ -1,14 +1,16 @@
 //! From arguments to what is printed: randomness, clock, cluster and files.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::SystemTime};
 
+use alcazar_vpn::{PrivateKey, qr_code};
 use jiff::Timestamp;
 
 use crate::{
-    cli::{AddPeer, Cli, Command, CreateKey, Keys, Vpn},
+    audit,
+    cli::{AddPeer, Audit, Cli, Command, CreateKey, Keys, Model, Vpn},
     cluster,
     error::Error,
-    key_text, keys, manifest, print, tunnel_key, vpn, wg_quick,
+    key_text, keys, manifest, model, print, vpn,
 };
 
 /// Does what the command says.
@@ -32,6 +34,9 @@ pub fn run(cli: Cli) -> Result<(), Error> {
             let found = cluster::keys(&client, arguments.namespace.as_deref(), all).await?;
             print::result(&keys::table(&found, all))
         }),
+        Command::Model(Model::Sign(arguments)) => print::result(&model::sign(&arguments)?),
+        Command::Model(Model::Verify(arguments)) => print::result(&model::verify(&arguments, SystemTime::now())?),
+        Command::Audit(Audit::Verify(arguments)) => print::result(&audit::verify(&arguments)?),
         Command::Vpn(Vpn::Add(arguments)) => runtime.block_on(add_peer(&arguments)),
     }
 }
@@ -60,12 +65,13 @@ async fn add_peer(arguments: &AddPeer) -> Result<(), Error> {
         };
         (server, taken)
     };
-    let (object, file) = vpn::peer(arguments, &server, &taken, &tunnel_key::generate()?, Timestamp::now())?;
+    let private_key = PrivateKey::generate().map_err(|error| Error::Random { why: error.to_string() })?;
+    let (object, file) = vpn::peer(arguments, &server, &taken, &private_key, Timestamp::now())?;
     if let Some(path) = &arguments.config_file {
         print::secret_file(path, &file)?;
     } else {
-        let picture = if arguments.no_qr { None } else { wg_quick::picture(&file) };
-        print::aside(&vpn::shown_once(&file, server.gateway, picture.as_deref()));
+        let picture = if arguments.no_qr { None } else { qr_code(&file) };
+        print::aside(&vpn::shown_once(&file, server.gateway, picture.as_ref().map(|picture| picture.as_str())));
     }
     print::result(&manifest::text(&object, arguments.output))
 }

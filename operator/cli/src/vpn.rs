@@ -2,29 +2,29 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::Ipv4Addr,
+    net::{Ipv4Addr, Ipv6Addr},
 };
 
 use alcazar_contract::gateway::vpn as entries;
 use alcazar_crds::llm_vpn_peer::{LlmVpnPeer, LlmVpnPeerSpec};
+use alcazar_vpn::{PrivateKey, PublicKey, WgQuick};
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use zeroize::Zeroizing;
 
 use crate::{
     address,
     cli::{AddPeer, ServerFlags},
     error::Error,
     expiry, manifest,
-    tunnel_key::{self, KeyPair},
-    wg_quick::{self, Tunnel},
 };
 
 /// What a peer must know of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// Its WireGuard public key.
-    pub public_key: String,
+    pub public_key: PublicKey,
     /// `host:port`.
     pub endpoint: String,
     /// Address of the gateway in the tunnel.
@@ -42,12 +42,15 @@ pub fn server_of_flags(flags: &ServerFlags) -> Result<Option<Server>, Error> {
     else {
         return Ok(None);
     };
-    tunnel_key::check_public("--server-key", public_key)?;
-    if !wg_quick::is_endpoint(endpoint) {
+    let public_key = public_key.parse().map_err(|_| {
+        let expected = "a WireGuard public key, 44 characters base64 as `wg pubkey` prints";
+        Error::Value { what: "--server-key", found: public_key.clone(), expected }
+    })?;
+    if !is_endpoint(endpoint) {
         let expected = "host:port, for example vpn.example.com:51820";
         return Err(Error::Value { what: "--endpoint", found: endpoint.clone(), expected });
     }
-    Ok(Some(Server { public_key: public_key.clone(), endpoint: endpoint.clone(), gateway, cidr: None }))
+    Ok(Some(Server { public_key, endpoint: endpoint.clone(), gateway, cidr: None }))
 }
 
 /// The server that the operator describes in its ConfigMap.
@@ -59,12 +62,11 @@ pub fn server_of_config_map(data: &BTreeMap<String, String>) -> Result<Server, S
     let wrong = |name: &str, found: &str| format!("its entry {name} is {found:?}");
     let (public_key, endpoint) = (entry(entries::PUBLIC_KEY)?, entry(entries::ENDPOINT)?);
     let (gateway, cidr) = (entry(entries::GATEWAY_ADDRESS)?, entry(entries::CIDR)?);
-    tunnel_key::check_public("publicKey", &public_key).map_err(|_| wrong(entries::PUBLIC_KEY, &public_key))?;
-    if !wg_quick::is_endpoint(&endpoint) {
+    if !is_endpoint(&endpoint) {
         return Err(wrong(entries::ENDPOINT, &endpoint));
     }
     Ok(Server {
-        public_key,
+        public_key: public_key.parse().map_err(|_| wrong(entries::PUBLIC_KEY, &public_key))?,
         endpoint,
         gateway: gateway.parse().map_err(|_| wrong(entries::GATEWAY_ADDRESS, &gateway))?,
         cidr: Some(cidr.parse().map_err(|_| wrong(entries::CIDR, &cidr))?),
@@ -79,9 +81,9 @@ pub fn peer(
     arguments: &AddPeer,
     server: &Server,
     taken: &BTreeSet<Ipv4Addr>,
-    keys: &KeyPair,
+    private_key: &PrivateKey,
     now: Timestamp,
-) -> Result<(LlmVpnPeer, String), Error> {
+) -> Result<(LlmVpnPeer, Zeroizing<String>), Error> {
     manifest::check(&arguments.name, &arguments.owner)?;
     let expires_at = arguments.expires.as_deref().map(|text| expiry::parse(text, now).map(Time)).transpose()?;
     let address = match (arguments.address, server.cidr) {
@@ -93,7 +95,7 @@ pub fn peer(
         }
     };
     let spec = LlmVpnPeerSpec {
-        public_key: keys.public.clone(),
+        public_key: private_key.public().to_string(),
         address: address.to_string(),
         owner: arguments.owner.clone(),
         expires_at,
@@ -101,14 +103,21 @@ pub fn peer(
     };
     let mut object = LlmVpnPeer::new(&arguments.name, spec);
     object.metadata.namespace.clone_from(&arguments.namespace);
-    let tunnel = Tunnel {
-        private_key: keys.private.clone(),
-        address,
-        server_key: server.public_key.clone(),
-        endpoint: server.endpoint.clone(),
-        gateway: server.gateway,
+    let (public_key, endpoint, gateway_address) = (server.public_key, server.endpoint.as_str(), server.gateway);
+    let file = WgQuick { private_key, address, public_key, endpoint, gateway_address }.render();
+    let expected = "host:port, for example vpn.example.com:51820";
+    let file = file.ok_or_else(|| Error::Value { what: "the endpoint", found: server.endpoint.clone(), expected })?;
+    Ok((object, file))
+}
+
+/// `host:port` with a port, IPv6 in brackets.
+fn is_endpoint(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-'),
     };
-    Ok((object, wg_quick::file(&tunnel)))
+    is_host && port.parse::<u16>().is_ok_and(|port| port != 0)
 }
 
 /// What the person is told once.

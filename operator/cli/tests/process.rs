@@ -58,6 +58,40 @@ mod process {
     }
 
     #[test]
+    fn a_model_is_signed_and_a_changed_file_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::create_dir(path("model")).unwrap();
+        std::fs::write(path("model/weights.gguf"), "weights").unwrap();
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        std::fs::write(path("key.pem"), key.serialize_pem()).unwrap();
+        std::fs::write(path("public.pem"), key.public_key_pem()).unwrap();
+        assert!(alcazar("model sign model --key key.pem", folder.path()).status.success());
+        let verify = || alcazar("model verify model --public-key public.pem", folder.path());
+        let (said, why) = texts(&verify());
+        assert!(said.contains("1 files are as"), "{said}{why}");
+        std::fs::write(path("model/weights.gguf"), "Weights").unwrap();
+        let output = verify();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(texts(&output).1.contains("weights.gguf"), "{}", texts(&output).1);
+    }
+
+    #[test]
+    fn an_audit_log_is_whole_or_not() {
+        use alcazar_gateway::audit::{Chain, Record};
+        let folder = tempfile::tempdir().unwrap();
+        let mut chain = Chain::default();
+        let lines: Vec<String> = (0..3).map(|_| chain.seal(&Record::default()).unwrap()).collect();
+        std::fs::write(folder.path().join("whole"), lines.concat()).unwrap();
+        std::fs::write(folder.path().join("cut"), [&*lines[0], &lines[2]].concat()).unwrap();
+        let (said, why) = texts(&alcazar("audit verify whole", folder.path()));
+        assert!(said.contains("3 lines are whole, from the beginning"), "{said}{why}");
+        let output = alcazar("audit verify cut", folder.path());
+        assert_eq!(output.status.code(), Some(1));
+        assert!(texts(&output).1.contains("line 2"), "{}", texts(&output).1);
+    }
+
+    #[test]
     fn failures_say_what_helps() {
         let folder = tempfile::tempdir().unwrap();
         for (line, code, word) in [

@@ -1,0 +1,150 @@
+//! Bodies of answers: made here, or passed on chunk by chunk as a pod sends them.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+
+use crate::{
+    error::ApiError,
+    listen::crowd::Work,
+    meter::Meter,
+    session::Session,
+    upstream::{Answered, fleet::Flight, pool::Lease},
+};
+
+/// Why a body ends early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    #[error("the replica of the model broke off its answer: {0}")]
+    Upstream(hyper::Error),
+    #[error("the API key was revoked or has expired")]
+    KeyEnded,
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    source: Source,
+    _work: Option<Work>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Whole(Option<Bytes>),
+    Relayed(Box<Relay>),
+}
+
+impl Answer {
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self { source: Source::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())), _work: None }
+    }
+
+    pub(crate) fn relayed(relay: Relay) -> Self {
+        Self { source: Source::Relayed(Box::new(relay)), _work: None }
+    }
+
+    /// The connection is busy for as long as the body is there.
+    pub(crate) fn holding(self, work: Work) -> Self {
+        Self { _work: Some(work), ..self }
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.source {
+            Source::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Source::Relayed(relay) => relay.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Whole(bytes) => bytes.is_none(),
+            Source::Relayed(relay) => relay.is_over,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Source::Relayed(relay) if relay.meter.is_changing() || relay.is_over => SizeHint::default(),
+            Source::Relayed(relay) => relay.upstream.size_hint(),
+        }
+    }
+}
+
+/// An answer on its way. Dropped before its end, because the client left, it ends the pod's work at once.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    upstream: Incoming,
+    lease: Lease,
+    _flight: Flight,
+    meter: Meter,
+    session: Session,
+    is_events: bool,
+    is_over: bool,
+}
+
+impl Relay {
+    pub(crate) fn new(answered: Answered, flight: Flight, meter: Meter, session: Session, is_events: bool) -> Self {
+        let Answered { response, lease } = answered;
+        let upstream = response.into_body();
+        Self { upstream, lease, _flight: flight, meter, session, is_events, is_over: false }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        loop {
+            if self.is_over {
+                return Poll::Ready(None);
+            }
+            let chunk = match std::task::ready!(Pin::new(&mut self.upstream).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(chunk) => chunk,
+                    // Trailers say nothing that is for the client.
+                    Err(_) => continue,
+                },
+                Some(Err(error)) => {
+                    self.is_over = true;
+                    return Poll::Ready(Some(Err(BodyError::Upstream(error))));
+                }
+                None => {
+                    self.is_over = true;
+                    self.lease.finish();
+                    let rest = self.meter.finish();
+                    return Poll::Ready(self.session.passed(rest).map(|rest| Ok(Frame::data(rest))));
+                }
+            };
+            if !self.session.key_holds() {
+                return Poll::Ready(Some(self.end()));
+            }
+            let chunk = self.meter.pass(chunk);
+            if let Some(chunk) = self.session.passed(chunk) {
+                return Poll::Ready(Some(Ok(Frame::data(chunk))));
+            }
+        }
+    }
+
+    /// The key ended: a stream is told so in its own form, anything else breaks off.
+    fn end(&mut self) -> Result<Frame<Bytes>, BodyError> {
+        self.is_over = true;
+        self.session.key_ended();
+        if !self.is_events {
+            return Err(BodyError::KeyEnded);
+        }
+        let event = format!("data: {}\n\ndata: [DONE]\n\n", ApiError::key_ended().body());
+        Ok(Frame::data(event.into()))
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.session.count(|estimated| self.meter.tokens(estimated));
+    }
+}
