@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use alcazar_tests::{
     Cluster, TestNamespace,
     apply::apply_yaml,
-    kinds::{peers, wait_reason},
+    kinds::{vpn_peers, wait_reason},
     operator::Operator,
     wait::{SHORT, stays, wait_for},
 };
@@ -29,7 +29,7 @@ async fn apply(namespace: &TestNamespace, name: &str, public_key: &str, address:
 }
 
 async fn ready(namespace: &TestNamespace, name: &str, status: &str, reason: &str) -> String {
-    wait_reason(&peers(namespace), name, "Ready", (status, reason), SHORT).await
+    wait_reason(&vpn_peers(namespace), name, "Ready", (status, reason), SHORT).await
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn peers_are_told_what_is_wrong_and_what_is_free() {
     ready(&namespace, "abe", "False", "AddressOutside").await;
     apply(&namespace, "abe", ONE, "10.88.0.3").await;
     ready(&namespace, "abe", "False", "KeyInUse").await;
-    peers(&namespace).delete("zoe", &DeleteParams::default()).await.expect("the peer should be deletable");
+    vpn_peers(&namespace).delete("zoe", &DeleteParams::default()).await.expect("the peer should be deletable");
     ready(&namespace, "abe", "True", "Active").await;
     namespace.close().await;
 }

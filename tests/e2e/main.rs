@@ -7,6 +7,8 @@ mod demo;
 mod enforcement;
 mod fetch_faults;
 mod formats;
+mod gateway;
+mod gateway_pods;
 mod isolation;
 mod link_local;
 mod requests;

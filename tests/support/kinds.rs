@@ -28,7 +28,7 @@ pub fn keys(namespace: &TestNamespace) -> Api<DynamicObject> {
 
 /// `LlmVpnPeer`s of the namespace.
 #[must_use]
-pub fn peers(namespace: &TestNamespace) -> Api<DynamicObject> {
+pub fn vpn_peers(namespace: &TestNamespace) -> Api<DynamicObject> {
     api(namespace, "LlmVpnPeer", "llmvpnpeers")
 }
 
