@@ -106,7 +106,7 @@ func (b *bench) render() ([]*unstructured.Unstructured, error) {
 }
 
 func (b *bench) awaitKinds(ctx context.Context) error {
-	for _, name := range []string{"llmdeployments.alcazar.dev", "llmmodels.alcazar.dev"} {
+	for _, name := range []string{"llmdeployments.alcazar.dev", "llmmodels.alcazar.dev", "llmapikeys.alcazar.dev", "llmvpnpeers.alcazar.dev"} {
 		if err := eventually(ctx, 30*time.Second, "the kind "+name+" to be served", func() (bool, error) {
 			found, err := b.dynamic.Resource(crds).Get(ctx, name, metav1.GetOptions{})
 			if err != nil {
