@@ -31,6 +31,9 @@ use crate::{
     world::{World, build::Own},
 };
 
+/// What these libraries say below it may hold heads and bodies, and those are never logged.
+const QUIET: [&str; 7] =
+    ["h2=info", "hyper=info", "hyper_util=info", "rustls=info", "tokio_rustls=info", "kube=info", "kube_client=info"];
 /// Between unready and the end of accepting: endpoints take a moment to learn of it.
 const LEAVE_TIME: Duration = Duration::from_secs(5);
 /// For the last lines of the audit log.
@@ -293,7 +296,10 @@ impl Ends {
 
 /// Audit lines may go to stdout, so logs go to stderr.
 fn init_logs(level: &str) -> Result<(), RunError> {
-    let filter = EnvFilter::try_new(level).map_err(|source| RunError::LogLevel { source })?;
+    let mut filter = EnvFilter::try_new(level).map_err(|source| RunError::LogLevel { source })?;
+    for quiet in QUIET {
+        filter = filter.add_directive(quiet.parse().map_err(|source| RunError::LogLevel { source })?);
+    }
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)

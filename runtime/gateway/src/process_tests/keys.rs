@@ -3,7 +3,12 @@
 use serde_json::Value;
 
 use super::rig::{Authority, KEY, Options, Pod, Running, chat, get, key, model, post, send};
-use crate::{audit, key::Hash, key::Name, settings::Audit, world::Model};
+use crate::{
+    audit,
+    key::{Hash, Key, Name},
+    settings::Audit,
+    world::Model,
+};
 
 const OTHER: &str = "alc_other";
 
@@ -50,6 +55,15 @@ async fn refusals_give_no_hint() {
         async |key: &str| send(&authority, running.address, post("/v1/completions", key, &body("assistant"))).await;
     let unknown = of("alc_nobody").await;
     assert_eq!((unknown.status, unknown.code().as_str()), (401, "invalid_api_key"));
+    // The hash of no text opens nothing to those who send none.
+    let mut empty = key();
+    (empty.name, empty.hash) = (Name::new("team-a", "empty"), Hash::of(""));
+    let models = running.world.borrow().models().map(|model| Model::clone(model)).collect();
+    let mut keys = vec![key(), empty];
+    for text in ["alc_limited", "alc_revoked", OTHER] {
+        keys.extend(running.world.borrow().key(&Hash::of(text)).map(|key| Key::clone(key)));
+    }
+    running.knows(keys, models, Vec::new());
     for key in ["", "alc_revoked", "garbage", "alc_nobody alc_nobody"] {
         let got = of(key).await;
         assert_eq!((got.status, &got.body), (401, &unknown.body), "{key}");
