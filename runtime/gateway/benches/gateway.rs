@@ -1,6 +1,6 @@
 //! What the gateway adds: latency at 500 requests/s and streamed tokens/s, against nginx and against no proxy at all.
 //!
-//! `cargo bench -p alcazar-gateway --bench gateway`, with `NGINX=/path/to/nginx` for the comparison. The program runs as it
+//! `cargo bench -p alcazar-gateway --bench gateway`, with `-- --nginx /path/to/nginx` for the comparison. The program runs as it
 //! ships, with a stand-in for the API server and one for a model pod. All ways are taken in turns, so that whatever else the
 //! machine does falls on all of them. Numbers, not a verdict: a shared machine makes no test of this.
 
@@ -9,7 +9,7 @@ mod cluster;
 #[path = "gateway/load.rs"]
 mod load;
 
-use std::{fmt::Write as _, time::Duration};
+use std::{fmt::Write as _, io::Write as _, time::Duration};
 
 use cluster::{Authority, Proxy};
 use load::{Load, Rate};
@@ -26,14 +26,14 @@ fn main() {
 async fn run() {
     let authority = Authority::new();
     let pod = cluster::start_pod(&authority).await;
-    let api = cluster::start_api(pod).await;
-    let mut ways = vec![("direct", pod, None)];
+    let api = cluster::start_api(pod.address).await;
+    let mut ways = vec![("direct", pod.address, None)];
     for (name, protocol) in [("gateway, HTTP/2 to the pod", "Http2"), ("gateway, HTTP/1.1 to the pod", "Http1")] {
-        let (address, proxy) = cluster::start_gateway(&authority, api, protocol).await;
+        let (address, proxy) = cluster::start_gateway(&authority, api.address, protocol).await;
         ways.push((name, address, Some(proxy)));
     }
-    if let Ok(program) = env_var("NGINX") {
-        let (address, proxy) = cluster::start_nginx(&authority, pod, &program).await;
+    if let Some(program) = nginx() {
+        let (address, proxy) = cluster::start_nginx(&authority, pod.address, &program).await;
         ways.push(("nginx", address, Some(proxy)));
     }
     let loads: Vec<_> = ways.iter().map(|(_, address, _)| Load::new(&authority, *address)).collect();
@@ -75,10 +75,10 @@ async fn run() {
             honest.quantile(0.99)
         );
     }
-    println!("{text}");
+    std::io::stdout().write_all(text.as_bytes()).expect("stdout should be open");
 }
 
-#[expect(clippy::disallowed_methods, reason = "a bench has no settings file")]
-fn env_var(name: &str) -> Result<String, std::env::VarError> {
-    std::env::var(name)
+/// What follows `--nginx`.
+fn nginx() -> Option<String> {
+    std::env::args().skip_while(|arg| arg != "--nginx").nth(1)
 }

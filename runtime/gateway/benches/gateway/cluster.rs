@@ -28,7 +28,10 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 pub(crate) const KEY: &str = "alc_0123456789012345678901234567890123456789012";
@@ -101,16 +104,23 @@ async fn bind() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
+/// What runs in this process until it is dropped.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    _tasks: JoinSet<()>,
+}
+
 /// A pod that answers at once: what is measured is what lies before it.
-#[expect(clippy::disallowed_methods, reason = "the process ends with the bench")]
-pub(crate) async fn start_pod(authority: &Authority) -> SocketAddr {
+pub(crate) async fn start_pod(authority: &Authority) -> Server {
     let (listener, address) = bind().await;
     let acceptor = authority.acceptor();
-    tokio::spawn(async move {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut connections = JoinSet::new();
         loop {
             let Ok((stream, _)) = listener.accept().await else { continue };
             let acceptor = acceptor.clone();
-            tokio::spawn(async move {
+            connections.spawn(async move {
                 stream.set_nodelay(true).expect("an option");
                 let Ok(stream) = acceptor.accept(stream).await else { return };
                 let service = service_fn(async |request: Request<Incoming>| {
@@ -122,7 +132,7 @@ pub(crate) async fn start_pod(authority: &Authority) -> SocketAddr {
             });
         }
     });
-    address
+    Server { address, _tasks: tasks }
 }
 
 fn whole() -> Response<Body> {
@@ -153,13 +163,14 @@ fn events() -> Response<Body> {
 }
 
 /// Lists one key, one deployment and its endpoint, and never tells of a change.
-#[expect(clippy::disallowed_methods, reason = "the process ends with the bench")]
-pub(crate) async fn start_api(pod: SocketAddr) -> SocketAddr {
+pub(crate) async fn start_api(pod: SocketAddr) -> Server {
     let (listener, address) = bind().await;
-    tokio::spawn(async move {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut connections = JoinSet::new();
         loop {
             let Ok((stream, _)) = listener.accept().await else { continue };
-            tokio::spawn(async move {
+            connections.spawn(async move {
                 let service =
                     service_fn(
                         move |request: Request<Incoming>| async move { Ok::<_, Infallible>(api(&request, pod)) },
@@ -168,7 +179,7 @@ pub(crate) async fn start_api(pod: SocketAddr) -> SocketAddr {
             });
         }
     });
-    address
+    Server { address, _tasks: tasks }
 }
 
 fn api(request: &Request<Incoming>, pod: SocketAddr) -> Response<Body> {
@@ -259,7 +270,7 @@ async fn until_open(address: SocketAddr) {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("{address} should be open by now");
+    unreachable!("{address} should be open by now");
 }
 
 /// The program as it ships.

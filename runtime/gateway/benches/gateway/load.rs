@@ -77,7 +77,7 @@ impl Load {
             let (pool, is_warm) = (Arc::clone(&pool), began.elapsed() > warm);
             under_way.spawn(async move {
                 let sender = pool.lock().await.pop();
-                let Some(mut sender) = sender else { return None };
+                let mut sender = sender?;
                 let sent = Instant::now();
                 let response = sender.send_request(request(false)).await.expect("an answer");
                 assert_eq!(response.status(), 200);

@@ -58,8 +58,8 @@ impl Api {
         let query = request.uri().query().unwrap_or_default().to_owned();
         if request.method() == Method::PATCH {
             let body = request.into_body().collect().await.expect("a body").to_bytes();
-            let patch: Value = serde_json::from_slice(&body).expect("JSON");
-            self.patches.lock().expect("not poisoned").push((format!("{path}?{query}"), patch));
+            let sent: Value = serde_json::from_slice(&body).expect("JSON");
+            self.patches.lock().expect("not poisoned").push((format!("{path}?{query}"), sent));
             return whole(&key("ana", "Active"));
         }
         let plural = path.rsplit('/').next().unwrap_or_default().to_owned();
@@ -154,16 +154,16 @@ async fn what_a_key_used_is_written_into_its_status() {
     usage::write(&client, &running.desk, usage::PAUSE).await;
     let patches = api.patches.lock().expect("not poisoned").clone();
     assert_eq!(patches.len(), 1, "once in ten seconds: {patches:?}");
-    let (path, patch) = &patches[0];
+    let (path, sent) = &patches[0];
     let expected = "/apis/alcazar.dev/v1alpha1/namespaces/team-a/llmapikeys/ana/status?&fieldManager=alcazar-gateway";
     assert_eq!(path.replace("?&", "?"), expected.replace("?&", "?"));
-    let usage = &patch["status"]["usage"];
+    let usage = &sent["status"]["usage"];
     assert_eq!(
         (&usage["requests"], &usage["promptTokens"], &usage["completionTokens"]),
         (&1.into(), &3.into(), &4.into())
     );
     assert_eq!(usage["tokensToday"], 7);
-    assert!(patch["status"]["lastUsedTime"].as_str().is_some_and(|time| time.ends_with('Z')));
-    assert_eq!(patch["status"].as_object().expect("an object").len(), 2, "nothing else is the gateway's to write");
+    assert!(sent["status"]["lastUsedTime"].as_str().is_some_and(|time| time.ends_with('Z')));
+    assert_eq!(sent["status"].as_object().expect("an object").len(), 2, "nothing else is the gateway's to write");
     assert!(running.world.borrow().key_named(&Name::new("team-a", "ana")).is_some());
 }
