@@ -12,3 +12,4 @@ mod requests;
 mod rollout;
 mod scenario;
 mod volumes;
+mod vpn;
