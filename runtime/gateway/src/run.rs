@@ -32,6 +32,18 @@ use crate::{
     world::{World, build::Own},
 };
 
+/// What these libraries say below it may hold heads and bodies, and those are never logged. WireGuard's calls it an error when a
+/// peer is away for nine minutes.
+const QUIET: [&str; 8] = [
+    "h2=info",
+    "hyper=info",
+    "hyper_util=info",
+    "rustls=info",
+    "tokio_rustls=info",
+    "kube=info",
+    "kube_client=info",
+    "boringtun=off",
+];
 /// Between unready and the end of accepting: endpoints take a moment to learn of it.
 const LEAVE_TIME: Duration = Duration::from_secs(5);
 /// For the last lines of the audit log.
@@ -307,9 +319,10 @@ impl Ends {
 
 /// Audit lines may go to stdout, so logs go to stderr.
 fn init_logs(level: &str) -> Result<(), RunError> {
-    // WireGuard's library calls it an error when a peer is away for nine minutes. Who wants its lines names it.
-    let filter =
-        EnvFilter::try_new(format!("boringtun=off,{level}")).map_err(|source| RunError::LogLevel { source })?;
+    let mut filter = EnvFilter::try_new(level).map_err(|source| RunError::LogLevel { source })?;
+    for quiet in QUIET {
+        filter = filter.add_directive(quiet.parse().map_err(|source| RunError::LogLevel { source })?);
+    }
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
