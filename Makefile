@@ -19,7 +19,7 @@ demo: ## a cluster, the operator, a model, an answer (CLUSTER=current: on the cl
 	@examples/demo/demo.sh
 
 # In the order of what fails soonest; the node comes last, since images are built for it.
-test: lint check-generated test-unit test-model test-clients test-house test-vpn test-api e2e ## everything CI runs
+test: lint check-generated test-unit test-signing test-model test-clients test-house test-vpn test-api e2e ## everything CI runs
 
 lint: ## formatting, clippy, and what else can be judged without running
 	cargo fmt --all --check
@@ -39,13 +39,16 @@ test-vpn: ## the tunnel against wireguard-go in network namespaces, and with Wir
 	cargo test --package alcazar-vpn --features virtual-clock --lib
 	tests/vpn/run.sh
 
+test-signing: ## model signatures both ways with the PyPI tool model-signing (installs it once)
+	tests/signing/run.sh
+
 test-model: ## the real SmolLM2 against llama.cpp's answers, MiniLM against sentence-transformers' (fetches both once)
 	ALCAZAR_SMOLLM2=$$(tests/reference/model.sh) ALCAZAR_MINILM=$$(tests/reference/minilm.sh) \
 	  cargo test --workspace --test smollm2 --test forced --test minilm
 
 test-clients: ## the official and the common client libraries against the runtime with the real SmolLM2 (installs them once)
 	@# The life of the program is tested on the way: its test is what builds it, with the features of all other tests.
-	cargo test --workspace --test process
+	cargo test --workspace --test process --test privacy --test panics
 	tests/clients/run.sh
 
 test-api: cluster-bin ## tests on a real API server, without a node
@@ -63,7 +66,7 @@ cluster-up: ## starts the embedded Kubernetes (NODE=0: the API server only)
 cluster-down: ## stops it and leaves nothing behind
 	STATE=$(STATE) tests/cluster/down.sh
 
-images: ## OCI archives target/images/{operator,runtime}.tar from the Dockerfile
+images: ## OCI archives target/images/{operator,gateway,runtime}.tar from the Dockerfile
 	build/images.sh
 
 generate: ## CRD YAML, the chart's copy of it, the reference pages
@@ -78,4 +81,4 @@ bench-operator: cluster-bin ## what the control plane costs: target/bench/operat
 clean: cluster-down ## stops the cluster and removes target/
 	rm -rf target
 
-.PHONY: help demo test lint test-unit test-house test-vpn test-model test-clients test-api e2e cluster-bin cluster-up cluster-down images generate check-generated bench-operator clean
+.PHONY: help demo test lint test-unit test-signing test-house test-vpn test-model test-clients test-api e2e cluster-bin cluster-up cluster-down images generate check-generated bench-operator clean

@@ -5,6 +5,8 @@
 
 mod crds;
 mod drift;
+mod keys;
+mod peers;
 mod reconcile;
 mod refusals;
 mod restart;

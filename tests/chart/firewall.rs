@@ -1,6 +1,6 @@
 //! The operator's own firewall, and that an empty list never means everybody.
 
-use crate::render::{list, of_kind, render, the};
+use crate::render::{list, named, of_kind, render, the};
 
 #[test]
 fn without_peers_nothing_comes_in() {
@@ -55,4 +55,22 @@ fn the_api_server_can_be_narrowed() {
 #[test]
 fn it_can_be_left_out() {
     assert!(of_kind(&render(&["networkPolicy.enabled=false"]), "NetworkPolicy").is_empty());
+}
+
+#[test]
+fn the_canary_answers_every_pod_and_the_operator_may_knock_at_the_model_port() {
+    let objects = render(&[]);
+    let service = &named(&objects, "Service", "alcazar-canary")["spec"];
+    assert_eq!(list(&service["ports"])[0]["port"], 8083);
+    assert_eq!(service["selector"]["app.kubernetes.io/name"], "alcazar-operator");
+    let policy = &named(&objects, "NetworkPolicy", "alcazar-operator-canary")["spec"];
+    let ingress = list(&policy["ingress"]);
+    assert_eq!(ingress.len(), 1);
+    assert_eq!(serde_yaml::to_string(&ingress[0]["from"]).unwrap(), "- namespaceSelector: {}\n");
+    let ports: Vec<_> = list(&policy["egress"]).iter().map(|rule| list(&rule["ports"])[0]["port"].clone()).collect();
+    assert_eq!(ports, [8083, 8443]);
+    let objects = render(&[r#"watchNamespaces=["a"]"#]);
+    let egress = &list(&named(&objects, "NetworkPolicy", "alcazar-operator-canary")["spec"]["egress"])[1];
+    let namespaces = &list(&egress["to"])[0]["namespaceSelector"]["matchExpressions"];
+    assert_eq!(list(&list(namespaces)[0]["values"])[0], "a");
 }

@@ -10,7 +10,7 @@ use std::{
 use alcazar_tests::{
     Cluster, TestNamespace,
     apply::apply_yaml,
-    kinds::{api_keys, vpn_peers, wait_condition},
+    kinds::{keys, vpn_peers, wait_condition},
     wait::{LONG, SHORT, wait_for},
 };
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
@@ -137,7 +137,7 @@ metadata: {name: person}
 spec: {secretName: person-key, owner: person@example.com}
 ";
     apply_yaml(&namespace.client, &namespace.name, yaml).await;
-    wait_condition(&api_keys(namespace), "person", "Ready", "True", SHORT).await;
+    wait_condition(&keys(namespace), "person", "Ready", "True", SHORT).await;
     let secret = namespace.api::<Secret>().get("person-key").await.expect("the operator should make the key");
     let key = secret.data.and_then(|mut data| data.remove("key")).expect("the Secret should have the key");
     String::from_utf8(key.0).expect("the key should be text")

@@ -22,7 +22,7 @@ pub fn models(namespace: &TestNamespace) -> Api<DynamicObject> {
 
 /// `LlmApiKey`s of the namespace.
 #[must_use]
-pub fn api_keys(namespace: &TestNamespace) -> Api<DynamicObject> {
+pub fn keys(namespace: &TestNamespace) -> Api<DynamicObject> {
     api(namespace, "LlmApiKey", "llmapikeys")
 }
 

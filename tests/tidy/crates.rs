@@ -7,10 +7,12 @@ use serde_json::Value;
 use crate::tree::{none, root};
 
 /// What each crate may use of ours. `core` is whom everybody below the server may know; nobody knows the server.
-const MAY_USE: [(&str, &[&str]); 15] = [
+const MAY_USE: &[(&str, &[&str])] = &[
     ("alcazar-crds", &[]),
     ("alcazar-contract", &[]),
-    ("alcazar-operator", &["alcazar-crds", "alcazar-contract"]),
+    ("alcazar-telemetry", &[]),
+    ("alcazar-operator", &["alcazar-crds", "alcazar-contract", "alcazar-telemetry"]),
+    ("alcazar-cli", &["alcazar-crds", "alcazar-contract", "alcazar-vpn", "alcazar-signing", "alcazar-gateway"]),
     ("alcazar-core", &[]),
     ("alcazar-formats", &["alcazar-core"]),
     ("alcazar-text", &["alcazar-core", "alcazar-formats"]),
@@ -19,9 +21,10 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("alcazar-backend-cpu", &["alcazar-core", "alcazar-formats"]),
     // Sans-IO, and it names no backend.
     ("alcazar-engine", &["alcazar-core", "alcazar-formats", "alcazar-text", "alcazar-models"]),
-    ("alcazar-store", &["alcazar-contract", "alcazar-core", "alcazar-formats"]),
     // Knows packets and streams, nothing of what is served through them.
     ("alcazar-vpn", &[]),
+    ("alcazar-signing", &[]),
+    ("alcazar-store", &["alcazar-contract", "alcazar-core", "alcazar-formats", "alcazar-signing"]),
     (
         "alcazar-server",
         &[
@@ -34,9 +37,10 @@ const MAY_USE: [(&str, &[&str]); 15] = [
             "alcazar-backend-cpu",
             "alcazar-engine",
             "alcazar-store",
+            "alcazar-telemetry",
         ],
     ),
-    ("alcazar-gateway", &["alcazar-crds", "alcazar-contract", "alcazar-vpn"]),
+    ("alcazar-gateway", &["alcazar-crds", "alcazar-contract", "alcazar-telemetry", "alcazar-vpn"]),
     ("alcazar-tests", &["alcazar-crds", "alcazar-contract", "alcazar-operator"]),
 ];
 

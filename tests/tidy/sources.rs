@@ -53,6 +53,30 @@ fn unfinished(source: &Source) -> Vec<String> {
     hits.map(|(at, mark)| format!("{}:{}: {mark}: do it, or write an issue", source.path, source.line_of(at))).collect()
 }
 
+/// Programs that run beside people's texts: their logs are set up in one place each.
+const LOGS: [&str; 3] =
+    ["operator/src/telemetry/logging.rs", "runtime/server/src/run.rs", "runtime/gateway/src/run.rs"];
+
+/// A subscriber that is set up elsewhere would have no ceiling, and a program without the hook prints a panic's text.
+fn indiscreet(source: &Source) -> Vec<String> {
+    let code = source.program();
+    let sets_up = ["tracing_subscriber::", "set_global_default", "set_hook"].iter().any(|word| code.contains(word));
+    let may = LOGS.contains(&source.path.as_str());
+    let mut found = Vec::new();
+    if sets_up && !may && !source.path.starts_with("runtime/telemetry/") {
+        found.push(format!("{}: sets up logs or a panic hook outside of {LOGS:?}", source.path));
+    }
+    if may && !["Ceiling::parse(", "panics::install()"].iter().all(|word| code.contains(word)) {
+        found.push(format!("{}: logs need alcazar_telemetry's Ceiling and panics::install()", source.path));
+    }
+    found
+}
+
+#[test]
+fn logs_have_a_ceiling_and_panics_no_text() {
+    none(&rust().iter().flat_map(indiscreet).collect::<Vec<_>>());
+}
+
 #[test]
 fn every_file_says_what_it_is_for() {
     none(&rust().iter().filter_map(without_purpose).collect::<Vec<_>>());
@@ -92,6 +116,11 @@ fn notices_what_is_wrong() {
     let bad = Source::new("operator/src/lib.rs", "use x;\nfn f() { tokio::spawn(async {}); }\n");
     assert!(without_purpose(&bad).is_some());
     assert!(without_forbid(&bad).is_some());
+    let set_up = "use tracing_subscriber::fmt;";
+    assert_eq!(
+        (indiscreet(&Source::new("a.rs", set_up)).len(), indiscreet(&Source::new(LOGS[0], set_up)).len()),
+        (1, 1)
+    );
     assert_eq!(detached(&bad).len(), 1);
     assert!(vague_name(&Source::new("operator/src/utils/a.rs", "")).is_some());
     assert!(vague_name(&Source::new("operator/src/a/mod.rs", "")).is_some());

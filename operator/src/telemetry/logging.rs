@@ -1,6 +1,7 @@
 //! JSON logs on standard error, one line each.
 
-use tracing_subscriber::{Layer as _, filter::Targets, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use alcazar_telemetry::{Ceiling, panics};
+use tracing_subscriber::{Layer as _, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::env_vars;
 
@@ -9,8 +10,9 @@ const DEFAULT: &str = "info,kube_client=off,kube_runtime=error,hyper_util=warn,t
 
 /// Call once, before anything logs.
 pub fn init() {
-    let filter = env_vars::read(env_vars::LOG).and_then(|text| text.parse::<Targets>().ok());
-    let filter = filter.unwrap_or_else(|| DEFAULT.parse().unwrap_or_default());
+    panics::install();
+    let asked = env_vars::read(env_vars::LOG).and_then(|text| Ceiling::parse(&text).ok());
+    let filter = asked.or_else(|| Ceiling::parse(DEFAULT).ok()).unwrap_or_default();
     let lines = fmt::layer().json().with_writer(std::io::stderr).with_current_span(true).with_span_list(false);
     tracing_subscriber::registry().with(lines.with_filter(filter)).init();
 }
@@ -21,6 +23,6 @@ mod tests {
 
     #[test]
     fn the_default_is_a_filter() {
-        assert!(DEFAULT.parse::<Targets>().is_ok());
+        assert!(Ceiling::parse(DEFAULT).is_ok());
     }
 }

@@ -12,7 +12,8 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
+use alcazar_telemetry::{Ceiling, Unclear, panics};
+use tracing_subscriber::{Layer as _, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::{
     adapters,
@@ -32,18 +33,6 @@ use crate::{
     world::{World, build::Own},
 };
 
-/// What these libraries say below it may hold heads and bodies, and those are never logged. WireGuard's calls it an error when a
-/// peer is away for nine minutes.
-const QUIET: [&str; 8] = [
-    "h2=info",
-    "hyper=info",
-    "hyper_util=info",
-    "rustls=info",
-    "tokio_rustls=info",
-    "kube=info",
-    "kube_client=info",
-    "boringtun=off",
-];
 /// Between unready and the end of accepting: endpoints take a moment to learn of it.
 const LEAVE_TIME: Duration = Duration::from_secs(5);
 /// For the last lines of the audit log.
@@ -58,7 +47,7 @@ pub enum RunError {
     #[error("failed to understand --log-level: {source}")]
     LogLevel {
         /// Why.
-        source: tracing_subscriber::filter::ParseError,
+        source: Unclear,
     },
     /// Logs cannot be written.
     #[error("failed to set up logging: {source}")]
@@ -319,19 +308,12 @@ impl Ends {
 
 /// Audit lines may go to stdout, so logs go to stderr.
 fn init_logs(level: &str) -> Result<(), RunError> {
-    let mut filter = EnvFilter::try_new(level).map_err(|source| RunError::LogLevel { source })?;
-    for quiet in QUIET {
-        filter = filter.add_directive(quiet.parse().map_err(|source| RunError::LogLevel { source })?);
-    }
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_span_list(false)
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .try_init()
-        .map_err(|source| RunError::Logs { source })
+    panics::install();
+    // WireGuard's library calls it an error when a peer is away for nine minutes. Who wants its lines names it.
+    let filter = Ceiling::parse(&format!("boringtun=off,{level}")).map_err(|source| RunError::LogLevel { source })?;
+    let lines = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
+    let lines = lines.with_writer(io::stderr).with_filter(filter);
+    tracing_subscriber::registry().with(lines).try_init().map_err(|source| RunError::Logs { source: source.into() })
 }
 
 fn build_runtime() -> Result<Runtime, RunError> {

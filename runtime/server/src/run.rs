@@ -8,8 +8,9 @@ use std::{
     time::Instant,
 };
 
+use alcazar_telemetry::{Ceiling, Unclear, panics};
 use tokio::runtime::{Builder, Runtime};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{Layer as _, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::{
     adapters::{self, Opened},
@@ -33,7 +34,7 @@ const MIN_CACHE_BYTES: u64 = 64 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error("failed to understand --log-level: {source}")]
-    LogLevel { source: tracing_subscriber::filter::ParseError },
+    LogLevel { source: Unclear },
     #[error("failed to set up logging: {source}")]
     Logs { source: Box<dyn std::error::Error + Send + Sync> },
     #[error("failed to start the async runtime: {source}")]
@@ -44,6 +45,7 @@ pub enum RunError {
 
 /// Runs a command.
 pub fn run(cli: Cli, started: Instant) -> Result<ExitCode, RunError> {
+    panics::install();
     let limits = limits::read();
     let threads = match &cli.command {
         Command::Serve(Serve { threads: Some(threads), .. }) => *threads,
@@ -139,16 +141,10 @@ fn cache_bytes(limit: u64, weight_bytes: u64) -> u64 {
 }
 
 fn init_logs(level: &str) -> Result<(), RunError> {
-    let filter = EnvFilter::try_new(level).map_err(|source| RunError::LogLevel { source })?;
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_span_list(false)
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .try_init()
-        .map_err(|source| RunError::Logs { source })
+    let filter = Ceiling::parse(level).map_err(|source| RunError::LogLevel { source })?;
+    let lines = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
+    let lines = lines.with_writer(io::stderr).with_filter(filter);
+    tracing_subscriber::registry().with(lines).try_init().map_err(|source| RunError::Logs { source: source.into() })
 }
 
 fn build_runtime(threads: NonZeroUsize) -> Result<Runtime, RunError> {

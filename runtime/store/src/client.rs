@@ -138,6 +138,7 @@ impl Client {
                 return self.judge(&url, response).map(|response| (url, response));
             }
             let next = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+            self.refuse_repeated(&url, next.unwrap_or_default().as_bytes())?;
             let next = next.and_then(|value| url.join(value).ok());
             url = next.ok_or_else(|| FetchError::Unexpected {
                 url: shown(&url),
@@ -145,6 +146,15 @@ impl Client {
             })?;
         }
         Err(FetchError::Unexpected { url: shown(&url), fault: format!("more than {MAX_REDIRECTS} redirects") })
+    }
+
+    /// A source that sends our credentials back would have them in our errors, where others read them.
+    fn refuse_repeated(&self, url: &Url, sent: &[u8]) -> Result<(), FetchError> {
+        if !self.credentials.as_ref().is_some_and(|credentials| credentials.are_in(sent)) {
+            return Ok(());
+        }
+        let fault = "it repeats the credentials that it was shown; do not trust it, and renew them".to_owned();
+        Err(FetchError::Unexpected { url: shown(url), fault })
     }
 
     async fn send(&self, url: &Url, origin: &Origin, ask: Option<&Ask<'_>>) -> Result<Response, FetchError> {
@@ -194,7 +204,9 @@ impl Client {
         loop {
             let attempt = async {
                 let (url, response) = self.get(url, &url.origin(), None).await?;
-                read_bounded(&url, response, limit).await
+                let body = read_bounded(&url, response, limit).await?;
+                self.refuse_repeated(&url, &body)?;
+                Ok(body)
             };
             match attempt.await {
                 Ok(body) => return Ok(body),

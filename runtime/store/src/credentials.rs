@@ -36,6 +36,15 @@ impl Credentials {
         }
     }
 
+    /// Whether something that a source sent repeats the secret part: what a source sends goes into errors and logs.
+    pub(crate) fn are_in(&self, sent: &[u8]) -> bool {
+        let secret = match self {
+            Self::Token(token) => token,
+            Self::Basic { password, .. } => password,
+        };
+        sent.windows(secret.len()).any(|part| part.eq_ignore_ascii_case(secret.as_bytes()))
+    }
+
     pub(crate) fn apply(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
         match self {
             Self::Token(token) => request.bearer_auth(token),
@@ -81,6 +90,13 @@ mod tests {
         let token = Credentials::read(dir.path()).expect("token");
         assert!(matches!(&token, Credentials::Token(token) if token == "hf_abc"));
         assert_eq!(format!("{token:?}{basic:?}"), "Credentials(..)Credentials(..)");
+    }
+
+    #[test]
+    fn are_found_where_a_source_repeats_them() {
+        let basic = Credentials::Basic { username: "me".to_owned(), password: "pw-42".to_owned() };
+        assert!(basic.are_in(b"no PW-42 here") && !basic.are_in(b"me pw-4") && !basic.are_in(b""));
+        assert!(Credentials::Token("hf_abc".to_owned()).are_in(b"https://hf_abc.example"));
     }
 
     #[test]

@@ -19,6 +19,7 @@ type getPlan struct {
 	ca       string
 	method   string
 	data     string
+	bearer   string
 	headers  list
 	resolve  list
 	insecure bool
@@ -41,6 +42,7 @@ func get(ctx context.Context, args []string) (int, error) {
 	flags.StringVar(&plan.ca, "ca", "", "PEM file of the only authorities to trust")
 	flags.StringVar(&plan.method, "method", "", "default: GET, or POST with --data")
 	flags.StringVar(&plan.data, "data", "", "JSON body, or @FILE")
+	flags.StringVar(&plan.bearer, "bearer", "", "file with the key to send as Authorization: Bearer")
 	flags.Var(&plan.headers, "header", "'Name: value' or name=value; may be repeated")
 	flags.Var(&plan.resolve, "resolve", "HOST:PORT:ADDR, dial ADDR instead; may be repeated")
 	flags.BoolVar(&plan.insecure, "insecure", false, "accept any certificate")
@@ -117,6 +119,13 @@ func (p getPlan) request(ctx context.Context) (*http.Request, error) {
 	}
 	if p.data != "" {
 		request.Header.Set("Content-Type", "application/json")
+	}
+	if p.bearer != "" {
+		key, err := os.ReadFile(p.bearer)
+		if err != nil {
+			return nil, err
+		}
+		request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(key)))
 	}
 	for _, header := range p.headers {
 		name, value, found := strings.Cut(header, ": ")

@@ -115,6 +115,8 @@ func TestGetExitsByStatus(t *testing.T) {
 		switch r.URL.Path {
 		case "/echo":
 			_, _ = io.WriteString(w, r.Method+" "+r.Header.Get("X-Token")+" "+string(body))
+		case "/key":
+			_, _ = io.WriteString(w, r.Header.Get("Authorization"))
 		case "/cut":
 			w.Header().Set("Content-Length", "100")
 			_, _ = io.WriteString(w, "short")
@@ -129,6 +131,10 @@ func TestGetExitsByStatus(t *testing.T) {
 	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	key := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(key, []byte("alc_1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	address := strings.TrimPrefix(server.URL, "https://")
 	_, port, _ := net.SplitHostPort(address)
 	named := "https://example.com:" + port
@@ -141,6 +147,8 @@ func TestGetExitsByStatus(t *testing.T) {
 		{"trusted", getPlan{url: server.URL + "/echo", ca: ca, headers: list{"X-Token: a"}}, exitOK, "GET a "},
 		{"posted", getPlan{url: server.URL + "/echo", ca: ca, data: "{}", headers: list{"X-Token=b"}}, exitOK, "POST b {}"},
 		{"resolved", getPlan{url: named + "/echo", ca: ca, resolve: list{"example.com:" + port + ":127.0.0.1"}}, exitOK, "GET  "},
+		{"with a key", getPlan{url: server.URL + "/key", ca: ca, bearer: key}, exitOK, "Bearer alc_1"},
+		{"without its file", getPlan{url: server.URL + "/key", ca: ca, bearer: key + ".not"}, exitUsage, ""},
 		{"not trusted", getPlan{url: server.URL + "/echo"}, exitNo, ""},
 		{"any certificate", getPlan{url: server.URL + "/echo", insecure: true}, exitOK, "GET  "},
 		{"refused", getPlan{url: server.URL + "/other", ca: ca}, 4, "no\n"},
