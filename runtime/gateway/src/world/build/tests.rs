@@ -125,7 +125,7 @@ fn peers_are_those_of_the_own_service() {
         ]),
         ..Observed::default()
     };
-    let own = Own { namespace: "alcazar".into(), peer_service: "gateway-peers".into() };
+    let own = Own { namespace: "alcazar".into(), peer_service: "gateway-peers".into(), has_vpn: false };
     let names: Vec<_> = observed.world(&own).peers().iter().map(|peer| peer.name.clone()).collect();
     assert_eq!(names, ["gateway-1", "gateway-2"]);
     assert!(observed.world(&Own { peer_service: String::new(), ..own }).peers().is_empty());
