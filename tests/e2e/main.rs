@@ -15,3 +15,4 @@ mod requests;
 mod rollout;
 mod scenario;
 mod volumes;
+mod vpn;

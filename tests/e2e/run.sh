@@ -6,6 +6,10 @@ cd "$(dirname "$0")/../.."
 export STATE=$PWD/target/cluster
 export KUBECONFIG=$STATE/admin.kubeconfig PATH=$PWD/target/cluster-bin:$PATH
 
+# shellcheck source=tests/vpn/packages.sh
+. tests/vpn/packages.sh
+vpn_packages
+
 down() { tests/cluster/down.sh; }
 [ "${KEEP:-}" = 1 ] || trap down EXIT
 

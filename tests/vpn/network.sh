@@ -3,32 +3,21 @@
 #
 #   persons (wireguard-go, wg-quick, curl)  10.99.0.2 ── veth ── 10.99.0.1  gateway (ours, or wireguard-go to compare with)
 
+# shellcheck source=tests/vpn/packages.sh
+. tests/vpn/packages.sh
 STATE=$(mktemp -d)
 GATEWAY=vpn-gateway-$$
 PERSONS=vpn-persons-$$
 ADDRESS=10.88.0.1
 started=()
 
-fail() { echo "FAILED: $*" >&2; exit 1; }
 in_gateway() { ip netns exec "$GATEWAY" "$@"; }
 in_persons() { ip netns exec "$PERSONS" "$@"; }
-
-packages() {
-  local missing=()
-  command -v wireguard-go >/dev/null || missing+=(wireguard-go)
-  command -v wg-quick >/dev/null || missing+=(wireguard-tools)
-  command -v curl >/dev/null || missing+=(curl)
-  command -v ip >/dev/null || missing+=(iproute2)
-  [ ${#missing[@]} -gt 0 ] || return 0
-  echo "installing ${missing[*]}: the other side of the tunnel is WireGuard's own"
-  apt_install "${missing[@]}" || { apt-get -qq update && apt_install "${missing[@]}"; } || fail "apt-get could not install: ${missing[*]}"
-}
-apt_install() { DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends -o DPkg::Lock::Timeout=300 install "$@" >/dev/null; }
 
 network_up() {
   [ "$(id -u)" = 0 ] || fail "network namespaces need root"
   [ -c /dev/net/tun ] || fail "wireguard-go needs /dev/net/tun"
-  packages
+  vpn_packages
   trap network_down EXIT
   ip netns add "$GATEWAY"
   ip netns add "$PERSONS"
