@@ -149,6 +149,10 @@ impl Drop for Session {
     fn drop(&mut self) {
         let gateway = &self.gateway;
         gateway.metrics.in_flight.dec();
+        if self.record.status == CLIENT_LEFT && self.leave.is_some() {
+            // Leaving early must not be a way around the limits.
+            self.tokens = Tokens { prompt: self.estimated, completion: 0 };
+        }
         if let Some(leave) = self.leave.take() {
             gateway.desk.settle(&self.key, leave, self.tokens);
         }

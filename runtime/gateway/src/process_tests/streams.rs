@@ -82,6 +82,10 @@ async fn a_client_that_leaves_before_the_answer_ends_it_too() {
     assert!(left.is_err(), "the pod should not have answered");
     assert_eq!(pod.requests(), 1);
     until(|| running.gateway.metrics.in_flight.get() == 0).await;
+    // Its prompt counts all the same, by its size.
+    assert!(running.desk.due(std::time::Duration::ZERO)[0].spent.prompt_tokens > 5);
+    let log = || std::fs::read_to_string(authority.path("audit.log")).unwrap_or_default();
+    until(|| log().contains(r#""status":499"#)).await;
 }
 
 async fn ends_with(change: impl FnOnce(&mut Key)) {
@@ -128,4 +132,36 @@ async fn answers_that_run_are_finished_on_shutdown() {
     assert_eq!(next(&mut body).await, None);
     let ended = tokio::time::timeout(std::time::Duration::from_secs(5), running.tasks.join_next()).await;
     assert!(ended.is_ok(), "the port should be closed");
+}
+
+#[tokio::test]
+async fn http2_carries_many_streams_and_one_that_is_reset_ends_alone() {
+    let (authority, pod, running) = rig().await;
+    let identity =
+        crate::tls::Identity::open(&authority.path("client"), crate::settings::Protocol::Http2).expect("files");
+    let stream = tokio::net::TcpStream::connect(running.address).await.expect("a connection");
+    let name = rustls_pki_types::ServerName::try_from("gateway.test").expect("a name");
+    let stream = tokio_rustls::TlsConnector::from(identity.client()).connect(name, stream).await.expect("a handshake");
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (mut sender, connection) = hyper::client::conn::http2::handshake(executor, io).await.expect("HTTP/2");
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(async move { drop(connection.await) });
+    let request = || {
+        let mut request = chat_stream();
+        *request.uri_mut() = "https://gateway.test/v1/chat/completions".parse().expect("an address");
+        request
+    };
+    let first = sender.send_request(request()).await.expect("an answer");
+    pod.say(EVENT).await;
+    pod.does(Mode::Answer);
+    let second = sender.send_request(request()).await.expect("an answer");
+    assert_eq!((first.status().as_u16(), second.status().as_u16()), (200, 200));
+    second.into_body().collect().await.expect("a body");
+    let mut body = first.into_body();
+    assert_eq!(next(&mut body).await.as_deref(), Some(EVENT_FOR_CLIENT));
+    drop(body);
+    until(|| pod.is_left()).await;
+    assert_eq!(sender.send_request(request()).await.expect("an answer").status(), 200);
 }
