@@ -94,8 +94,7 @@ impl Drop for Streaming {
 }
 
 fn run(words: &[&str]) {
-    let output = Command::new(words[0]).args(&words[1..]).output();
-    let output = output.unwrap_or_else(|error| panic!("{words:?} should run, and the machine says: {error}"));
+    let output = Command::new(words[0]).args(&words[1..]).output().expect("the program should be installed");
     assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -110,11 +109,7 @@ fn wg(verb: &str, input: &str) -> String {
 
 async fn published(cluster: &Cluster, name: &str) -> std::collections::BTreeMap<String, String> {
     let maps = Api::<ConfigMap>::namespaced(cluster.client.clone(), OURS);
-    maps.get(name)
-        .await
-        .unwrap_or_else(|error| panic!("ConfigMap {name} should be there: {error}"))
-        .data
-        .unwrap_or_default()
+    maps.get(name).await.expect("the operator should publish it").data.unwrap_or_default()
 }
 
 /// Address of the only replica.

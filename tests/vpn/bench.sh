@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # What the tunnel costs against wireguard-go as the server, on the same path with the same clients; needs root.
-# bench.sh [ROUNDS]: rounds take turns, so that what else the machine does meets both. Megabytes a second, milliseconds, and the
+# bench.sh [ROUNDS], with BYTES for other sizes: rounds take turns, so that what else the machine does meets both. Megabytes a second, milliseconds, and the
 # processor's seconds that the server's programs took for a transfer; medians and the ratio of the medians last.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 rounds=${1:-7}
-bytes=100000000
+bytes=${BYTES:-100000000}
 cargo build --quiet --release --package alcazar-vpn --example serve
 program=$PWD/target/release/examples/serve
 # shellcheck source=tests/vpn/network.sh

@@ -2,6 +2,7 @@
 
 use std::{io, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
+use alcazar_telemetry::{Ceiling, Unclear, panics};
 use kube::Client;
 use tokio::{
     net::TcpListener,
@@ -12,7 +13,6 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use alcazar_telemetry::{Ceiling, Unclear, panics};
 use tracing_subscriber::{Layer as _, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::{
