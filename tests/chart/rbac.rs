@@ -2,7 +2,7 @@
 
 use serde_yaml::Value;
 
-use crate::render::{NAMESPACE, list, name, of_kind, render, strings};
+use crate::render::{NAMESPACE, list, name, of_kind, render, render_with, strings};
 
 /// The rules of everything that is bound to the operator's account.
 fn granted(objects: &[Value]) -> Vec<(String, &Value)> {
@@ -193,4 +193,13 @@ fn the_gateway_may_read_three_kinds_and_endpoints_and_patch_two_statuses() {
     let named = words(granted_to(&render(&[r#"watchNamespaces=["team-a"]"#]), "alcazar-gateway"));
     assert_eq!(named[1..], everywhere, "and the endpoints of its own replicas");
     assert_eq!(named[0], "get,list,watch endpointslices");
+}
+
+#[test]
+fn an_optional_kind_is_granted_where_it_is_there() {
+    let is_granted = |objects: &[Value]| {
+        granted(objects).iter().any(|(_, rule)| strings(&rule["resources"]).contains(&"ciliumnetworkpolicies"))
+    };
+    assert!(!is_granted(&render(&[])));
+    assert!(is_granted(&render_with(&[], &["cilium.io/v2"])));
 }

@@ -118,10 +118,9 @@ fn canonical(address: IpAddr) -> IpAddr {
     match v6.segments() {
         [0, 0, 0, 0, 0, 0, 0, _] => address,
         // NAT64 under its well-known prefix, the deprecated IPv4-compatible and IPv4-translated forms, and 6to4.
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low]
-        | [0, 0, 0, 0, 0, 0, high, low]
-        | [0, 0, 0, 0, 0xffff, 0, high, low]
-        | [0x2002, high, low, ..] => embedded(high, low),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0 | 0xffff, 0, high, low] | [0x2002, high, low, ..] => {
+            embedded(high, low)
+        }
         _ => address,
     }
 }
