@@ -19,7 +19,7 @@ demo: ## a cluster, the operator, a model, an answer (CLUSTER=current: on the cl
 	@examples/demo/demo.sh
 
 # In the order of what fails soonest; the node comes last, since images are built for it.
-test: lint check-generated test-unit test-signing test-model test-clients test-house test-api e2e ## everything CI runs
+test: lint check-generated test-unit test-signing test-model test-clients test-house test-vpn test-api e2e ## everything CI runs
 
 lint: ## formatting, clippy, and what else can be judged without running
 	cargo fmt --all --check
@@ -33,6 +33,11 @@ test-unit: ## tests of the crates, without cluster and network
 test-house: cluster-bin ## house rules, the chart as helm renders it, transfer faults, the rig's own tests
 	cargo test --workspace --test tidy --test chart --test fetch
 	tests/cluster/test.sh
+
+test-vpn: ## the tunnel against wireguard-go in network namespaces, and with WireGuard's timers on a clock of the tests (root)
+	@# Its feature stops boringtun's clock, so it is built apart from everything else.
+	cargo test --package alcazar-vpn --features virtual-clock --lib
+	tests/vpn/run.sh
 
 test-signing: ## model signatures both ways with the PyPI tool model-signing (installs it once)
 	tests/signing/run.sh
@@ -79,4 +84,4 @@ bench-operator: cluster-bin ## what the control plane costs: target/bench/operat
 clean: cluster-down ## stops the cluster and removes target/
 	rm -rf target
 
-.PHONY: help demo test lint test-unit test-signing test-house test-model test-clients test-api e2e cluster-bin cluster-up cluster-down images sbom generate check-generated bench-operator clean
+.PHONY: help demo test lint test-unit test-signing test-house test-vpn test-model test-clients test-api e2e cluster-bin cluster-up cluster-down images sbom generate check-generated bench-operator clean

@@ -20,6 +20,8 @@ cluster_current() {
   SETTINGS=(--set "image.registry=$IMAGE_REGISTRY")
 }
 
+fingerprint() { sha256sum < "target/images/$1.tar" | cut -c1-16; }
+
 cluster_embedded() {
   need cargo "https://rustup.rs (builds the operator and the runtime)"
   need go "https://go.dev/dl (builds Kubernetes from its own modules)"
@@ -34,9 +36,9 @@ cluster_embedded() {
   tests/cluster/import-image.sh target/images/{operator,gateway,runtime,hub}.tar
   kubectl apply -f tests/cluster/hub/hub.yaml
   kubectl -n hub rollout status deployment/hub --timeout=120s
-  # The tag stays the same when the program changes; the annotation lets a running operator be replaced then.
-  local program; program=$(sha256sum < target/images/operator.tar)
-  SETTINGS=(-f examples/demo/values.yaml --set-string "podAnnotations.operator-image=${program:0:16}")
+  # The tags stay the same when a program changes; the annotations let what runs be replaced then.
+  SETTINGS=(-f examples/demo/values.yaml
+    --set-string "podAnnotations.operator-image=$(fingerprint operator)" --set-string "gateway.podAnnotations.gateway-image=$(fingerprint gateway)")
 }
 
 show_progress() {
@@ -63,25 +65,33 @@ deltas() {
   echo
 }
 
+# With a key of team-a, through the gateway: the model's pods answer nobody else.
 ask() {
   local body ca=target/demo-ca.crt stream=target/demo-answer.txt
   body=$(printf '{"model":"%s","stream":true,"temperature":0,"max_tokens":64,"messages":[{"role":"user","content":"%s"}]}' "$NAME" "$QUESTION")
   kubectl -n alcazar-system get configmap alcazar-ca -o jsonpath='{.data.ca\.crt}' > "$ca"
-  if [ "${CLUSTER:-}" = current ]; then
-    kubectl -n "$NS" port-forward "service/$NAME" 18443:443 >/dev/null &
-    local forward=$!
-    for _ in $(seq 50); do (: > /dev/tcp/127.0.0.1/18443) 2>/dev/null && break; sleep 0.1; done
-    curl -sN --cacert "$ca" --resolve "$NAME.$NS.svc:18443:127.0.0.1" "https://$NAME.$NS.svc:18443/v1/chat/completions" \
-      -H 'content-type: application/json' -d "$body" | tee "$stream" | deltas
-    kill "$forward"
-  else
-    kubectl -n "$NS" create configmap alcazar-ca --from-file=ca.crt="$ca" --dry-run=client -o yaml | kubectl apply -f - >/dev/null
-    kubectl -n "$NS" delete pod ask --ignore-not-found --wait >/dev/null
-    BODY=$body envsubst_body < examples/demo/ask.yaml | kubectl apply -f - >/dev/null
-    wait_started ask
-    kubectl -n "$NS" logs -f ask | tee "$stream" | deltas
-  fi
+  if [ "${CLUSTER:-}" = current ]; then ask_from_here "$ca" "$body"; else ask_from_a_pod "$ca" "$body"; fi | tee "$stream" | deltas
   grep -q '^data: \[DONE\]' "$stream" || { echo "the answer did not end as it should; what came instead:" >&2; cat "$stream" >&2; return 1; }
+}
+
+ask_from_here() {
+  local host=alcazar-gateway.alcazar-system.svc forward key
+  key=$(kubectl -n "$NS" get secret "$NAME-key" -o jsonpath='{.data.key}' | base64 -d)
+  kubectl -n alcazar-system port-forward service/alcazar-gateway 18443:443 >/dev/null &
+  forward=$!
+  for _ in $(seq 50); do (: > /dev/tcp/127.0.0.1/18443) 2>/dev/null && break; sleep 0.1; done
+  # The key goes by a file: arguments of processes can be read.
+  curl -sN --cacert "$1" --resolve "$host:18443:127.0.0.1" "https://$host:18443/v1/chat/completions" \
+    -H @<(printf 'authorization: Bearer %s' "$key") -H 'content-type: application/json' -d "$2"
+  kill "$forward"
+}
+
+ask_from_a_pod() {
+  kubectl -n "$NS" create configmap alcazar-ca --from-file=ca.crt="$1" --dry-run=client -o yaml | kubectl apply -f - >/dev/null
+  kubectl -n "$NS" delete pod ask --ignore-not-found --wait >/dev/null
+  BODY=$2 envsubst_body < examples/demo/ask.yaml | kubectl apply -f - >/dev/null
+  wait_started ask
+  kubectl -n "$NS" logs -f ask
 }
 
 # A container's log can be read once it has started, even if it has ended since.
@@ -107,11 +117,15 @@ say "kubectl apply -f examples/assistant.yaml"
 kubectl apply -f examples/assistant.yaml
 show_progress
 
-say "The question: $QUESTION"
+say "kubectl apply -f examples/key.yaml"
+kubectl apply -f examples/key.yaml
+kubectl -n "$NS" wait llmk "$NAME" --for=condition=Ready --timeout=30s
+
+say "The question, through the gateway with that key: $QUESTION"
 ask
 
 say "What the cluster says of it"
-kubectl -n "$NS" get llmd,llmm
+kubectl -n "$NS" get llmd,llmm,llmk
 kubectl -n "$NS" get llmd "$NAME" -o jsonpath='{range .status.conditions[*]}{.type}{"\t"}{.status}{"\t"}{.reason}{"\t"}{.message}{"\n"}{end}' | column -t -s $'\t'
 cat <<TXT
 

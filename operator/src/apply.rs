@@ -18,12 +18,14 @@ use crate::{
     telemetry::api_errors::Fault,
 };
 
+pub(crate) mod cilium;
 mod error;
 mod orphans;
 mod ownership;
 mod secrets;
 mod write;
 
+pub use cilium::Cilium;
 pub use error::Error;
 use ownership::Ownership;
 use write::{Onto, force, merge};
@@ -46,6 +48,7 @@ pub async fn apply(ctx: &Context, owner: &Owner, resources: Resources<Prepared>)
         secrets,
         claims,
         network_policies,
+        cilium_policies,
         services,
         disruption_budgets,
         jobs,
@@ -71,6 +74,7 @@ pub async fn apply(ctx: &Context, owner: &Owner, resources: Resources<Prepared>)
         network_policies: network_policies?,
         services: services?,
         disruption_budgets: disruption_budgets?,
+        cilium_policies: cilium::all(ctx, owner, cilium_policies).await?,
         jobs: all(ctx, owner, jobs, Spec::Once).await?,
         deployments: all(ctx, owner, deployments, Spec::Follows).await?,
         state: PhantomData,

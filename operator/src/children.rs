@@ -14,7 +14,10 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::OwnerReference,
 };
-use kube::{Resource, api::ObjectMeta};
+use kube::{
+    Resource,
+    api::{DynamicObject, ObjectMeta},
+};
 
 /// Annotation of an object whose spec is written once (a Job): another value asks for it to be deleted and made anew.
 pub const ATTEMPT: &str = "alcazar.dev/attempt";
@@ -40,6 +43,8 @@ pub struct Resources<State> {
     pub claims: Vec<PersistentVolumeClaim>,
     /// Firewalls; in place before any pod.
     pub network_policies: Vec<NetworkPolicy>,
+    /// Firewalls by name, where the cluster has that kind.
+    pub cilium_policies: Vec<DynamicObject>,
     /// Services.
     pub services: Vec<Service>,
     /// Disruption budgets.
@@ -60,6 +65,7 @@ impl<State> Default for Resources<State> {
             secrets: Vec::new(),
             claims: Vec::new(),
             network_policies: Vec::new(),
+            cilium_policies: Vec::new(),
             services: Vec::new(),
             disruption_budgets: Vec::new(),
             jobs: Vec::new(),

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use kube::Client;
 
 use crate::{
+    apply::Cilium,
     secrets::Secrets,
     settings::Settings,
     store::Stores,
@@ -25,6 +26,8 @@ pub struct Context {
     pub stores: Stores,
     /// Metadata of Secrets, read by name and remembered for a while.
     pub secrets: Secrets,
+    /// What is remembered of an optional kind.
+    pub cilium: Cilium,
     /// Events, one for each transition.
     pub recorder: Recorder,
     /// Prometheus metrics.

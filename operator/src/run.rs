@@ -12,6 +12,7 @@ use tracing::{error, info};
 
 use crate::{
     admin::{self, Admin},
+    apply::Cilium,
     authority, canary,
     context::{Clock, Context, FIELD_MANAGER},
     controller::{api_key::LlmApiKeys, deployment::LlmDeployments, model::LlmModels, vpn_peer::LlmVpnPeers},
@@ -134,6 +135,7 @@ async fn connect(settings: Settings) -> Result<(Arc<Context>, Election), Error> 
     let ctx = Context {
         recorder: Recorder::new(client.clone(), reporter, metrics.clone()),
         secrets: Secrets::new(client.clone()),
+        cilium: Cilium::default(),
         client,
         settings: Arc::new(settings),
         stores: Stores::default(),

@@ -3,8 +3,11 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::panic, reason = "a program of tests alone: a panic is how a test tells that it failed")]
 
+mod cilium;
 mod crds;
 mod drift;
+mod keys;
+mod peers;
 mod reconcile;
 mod refusals;
 mod restart;

@@ -6,6 +6,10 @@ cd "$(dirname "$0")/../.."
 export STATE=$PWD/target/cluster
 export KUBECONFIG=$STATE/admin.kubeconfig PATH=$PWD/target/cluster-bin:$PATH
 
+# shellcheck source=tests/vpn/packages.sh
+. tests/vpn/packages.sh
+vpn_packages
+
 down() { tests/cluster/down.sh; }
 [ "${KEEP:-}" = 1 ] || trap down EXIT
 
@@ -18,6 +22,8 @@ kubectl -n team-a delete llmd assistant
 kubectl -n team-a wait --for=delete --timeout=300s serviceaccount/assistant networkpolicy/assistant-fetch pvc/assistant-weights
 
 export ALCAZAR_KUBECONFIG=$KUBECONFIG
+# link_local runs it in a network namespace, without the cluster.
+cargo build -p alcazar-server
 cargo test --workspace --test e2e -- --test-threads=2 --skip enforcement "$@"
 # Takes the firewall of all pods away, so nothing else may run.
 cargo test --workspace --test e2e -- --test-threads=1 enforcement

@@ -20,6 +20,18 @@ pub fn models(namespace: &TestNamespace) -> Api<DynamicObject> {
     api(namespace, "LlmModel", "llmmodels")
 }
 
+/// `LlmApiKey`s of the namespace.
+#[must_use]
+pub fn keys(namespace: &TestNamespace) -> Api<DynamicObject> {
+    api(namespace, "LlmApiKey", "llmapikeys")
+}
+
+/// `LlmVpnPeer`s of the namespace.
+#[must_use]
+pub fn vpn_peers(namespace: &TestNamespace) -> Api<DynamicObject> {
+    api(namespace, "LlmVpnPeer", "llmvpnpeers")
+}
+
 fn api(namespace: &TestNamespace, kind: &str, plural: &str) -> Api<DynamicObject> {
     let resource = ApiResource {
         group: "alcazar.dev".to_owned(),

@@ -11,6 +11,9 @@ use crate::{
     wait::{LONG, wait_for},
 };
 
+/// Name of the Secret that every probe pod mounts where it exists: `/key/key` is the key it calls with.
+pub const CALLER_KEY: &str = "caller-key";
+
 /// What a probe pod printed, and how it ended.
 pub struct Outcome {
     /// Its exit code.
@@ -37,9 +40,11 @@ pub async fn probe(namespace: &TestNamespace, name: &str, labels: &[(&str, &str)
                 "securityContext": {"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true,
                                     "capabilities": {"drop": ["ALL"]}},
                 "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"cpu": "500m", "memory": "64Mi"}},
-                "volumeMounts": [{"name": "ca", "mountPath": "/ca", "readOnly": true}],
+                "volumeMounts": [{"name": "ca", "mountPath": "/ca", "readOnly": true},
+                                 {"name": "key", "mountPath": "/key", "readOnly": true}],
             }],
-            "volumes": [{"name": "ca", "configMap": {"name": "alcazar-ca", "optional": true}}],
+            "volumes": [{"name": "ca", "configMap": {"name": "alcazar-ca", "optional": true}},
+                        {"name": "key", "secret": {"secretName": CALLER_KEY, "optional": true}}],
         },
     });
     let pod: Pod = serde_json::from_value(pod).expect("the pod should be well formed");

@@ -40,7 +40,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "alcazar-telemetry",
         ],
     ),
-    ("alcazar-gateway", &["alcazar-crds", "alcazar-contract", "alcazar-telemetry"]),
+    ("alcazar-gateway", &["alcazar-crds", "alcazar-contract", "alcazar-telemetry", "alcazar-vpn"]),
     ("alcazar-tests", &["alcazar-crds", "alcazar-contract", "alcazar-operator"]),
 ];
 

@@ -11,7 +11,7 @@ fn is_root(path: &str) -> bool {
         [.., "src" | "support", "lib.rs"]
         | [.., "main.rs" | "build.rs"]
         | [.., "src", "bin", _]
-        | [.., "fuzz_targets" | "benches", _] => true,
+        | [.., "fuzz_targets" | "benches" | "examples", _] => true,
         // runtime/server/tests/process.rs, but not what lies deeper.
         [first, .., "tests", _] => *first != "tests" && !parts.contains(&"src"),
         _ => false,

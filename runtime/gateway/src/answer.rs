@@ -115,20 +115,32 @@ impl Relay {
                     return Poll::Ready(Some(Err(BodyError::Upstream(error))));
                 }
                 None => {
-                    self.is_over = true;
-                    self.lease.finish();
-                    let rest = self.meter.finish();
+                    let rest = self.finish();
                     return Poll::Ready(self.session.passed(rest).map(|rest| Ok(Frame::data(rest))));
                 }
             };
             if !self.session.key_holds() {
                 return Poll::Ready(Some(self.end()));
             }
-            let chunk = self.meter.pass(chunk);
+            let mut chunk = self.meter.pass(chunk);
+            // Whoever knows the length does not ask for more once it is reached.
+            if self.upstream.is_end_stream() {
+                let rest = self.finish();
+                if !rest.is_empty() {
+                    chunk = [chunk, rest].concat().into();
+                }
+            }
             if let Some(chunk) = self.session.passed(chunk) {
                 return Poll::Ready(Some(Ok(Frame::data(chunk))));
             }
         }
+    }
+
+    /// The pod has said all; what is left of it goes on.
+    fn finish(&mut self) -> Bytes {
+        self.is_over = true;
+        self.lease.finish();
+        self.meter.finish()
     }
 
     /// The key ended: a stream is told so in its own form, anything else breaks off.

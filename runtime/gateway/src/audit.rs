@@ -5,7 +5,7 @@
 //! write the whole file can write a new chain, so the last hash should be kept elsewhere now and then. No prompt, no answer
 //! and no key is ever in a record.
 
-mod chain;
+pub(crate) mod chain;
 pub(crate) mod file;
 pub(crate) mod log;
 pub(crate) mod prompts;

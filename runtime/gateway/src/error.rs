@@ -17,7 +17,7 @@ pub(crate) struct ApiError {
     message: String,
     param: Option<&'static str>,
     retry_after_seconds: Option<u64>,
-    refusal: Option<Refusal>,
+    refusal: Option<Box<Refusal>>,
 }
 
 impl ApiError {
@@ -98,7 +98,7 @@ impl ApiError {
             refusal.retry_after_seconds
         );
         let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", message);
-        Self { refusal: Some(refusal), ..error.again(refusal.retry_after_seconds) }
+        Self { refusal: Some(Box::new(refusal)), ..error.again(refusal.retry_after_seconds) }
     }
 
     /// The gateway itself has too much to do.

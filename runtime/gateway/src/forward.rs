@@ -101,10 +101,16 @@ impl Forward<'_> {
         loop {
             let model = self.now(&mut world)?;
             let Some(flight) = gateway.fleet.pick(&model, self.asked.prefix, &tried) else {
-                if let Some(refused) = refused.take() {
-                    return Ok(refused);
+                // A full queue is the client's to wait for; a pod that loads or leaves is ours.
+                if let Some(full) = refused.take_if(|said| said.status() == StatusCode::TOO_MANY_REQUESTS) {
+                    return Ok(full);
                 }
-                waited += self.wait(&mut world, model.demand, until).await?;
+                match self.wait(&mut world, model.demand, until).await {
+                    Ok(time) => waited += time,
+                    Err(error) => return refused.ok_or(error),
+                }
+                // Waiting is bounded by itself.
+                retries = gateway.upstream.retries;
                 if !session.key_holds() {
                     return Err(ApiError::unauthorized());
                 }
@@ -202,7 +208,7 @@ impl Forward<'_> {
         if not_begun && head.status == StatusCode::SERVICE_UNAVAILABLE {
             self.gateway.fleet.set_aside(flight);
         }
-        let headers = self.returned(&head.headers, true, session);
+        let headers = returned(&head.headers, true, session);
         let mut response = Response::new(());
         *response.status_mut() = head.status;
         *response.headers_mut() = headers;
@@ -223,17 +229,17 @@ impl Forward<'_> {
         let meter = Meter::new(form);
         let mut response = Response::new(());
         *response.status_mut() = status;
-        *response.headers_mut() = self.returned(from, !meter.is_changing(), session);
+        *response.headers_mut() = returned(from, !meter.is_changing(), session);
         Forwarded { head: response, body: Body::Streaming(Box::new((answered, flight, meter, is_events))) }
     }
+}
 
-    fn returned(&self, from: &HeaderMap, is_as_is: bool, session: &Session) -> HeaderMap {
-        let mut headers = headers::returned(from, is_as_is);
-        if let Some(leave) = session.leave() {
-            leave.standing.write_to(&mut headers);
-        }
-        headers
+fn returned(from: &HeaderMap, is_as_is: bool, session: &Session) -> HeaderMap {
+    let mut headers = headers::returned(from, is_as_is);
+    if let Some(leave) = session.leave() {
+        leave.standing.write_to(&mut headers);
     }
+    headers
 }
 
 impl Forwarded {

@@ -3,8 +3,8 @@
 use hyper::{
     HeaderMap,
     header::{
-        ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName,
-        HeaderValue, RETRY_AFTER, VARY,
+        ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue,
+        RETRY_AFTER, VARY,
     },
 };
 
@@ -13,8 +13,9 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 /// Longest id that is passed on.
 const MAX_ID_BYTES: usize = 128;
 
-/// Of a request. Everything else stays here: credentials, cookies, and whatever a client claims about who it is.
-const FORWARDED: [HeaderName; 3] = [CONTENT_TYPE, ACCEPT, ACCEPT_ENCODING];
+/// Of a request. Everything else stays here: credentials, cookies, and whatever a client claims about who it is; also
+/// `Accept-Encoding`, since a compressed answer cannot be counted.
+const FORWARDED: [HeaderName; 2] = [CONTENT_TYPE, ACCEPT];
 /// Of an answer.
 const RETURNED: [HeaderName; 7] = [
     CONTENT_TYPE,
@@ -27,12 +28,8 @@ const RETURNED: [HeaderName; 7] = [
 ];
 
 /// The head that goes upstream.
-pub(crate) fn forwarded(from: &HeaderMap, request_id: &HeaderValue, reads_answer: bool) -> HeaderMap {
+pub(crate) fn forwarded(from: &HeaderMap, request_id: &HeaderValue) -> HeaderMap {
     let mut headers = kept(from, &FORWARDED);
-    if reads_answer {
-        // A compressed answer cannot be counted.
-        headers.remove(ACCEPT_ENCODING);
-    }
     headers.insert(REQUEST_ID, request_id.clone());
     headers
 }
@@ -95,7 +92,7 @@ mod tests {
             ("content-type", "application/json"),
             ("accept-encoding", "gzip"),
         ]);
-        let headers = forwarded(&from, &HeaderValue::from_static("id"), true);
+        let headers = forwarded(&from, &HeaderValue::from_static("id"));
         let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["content-type", "x-request-id"]);

@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn reads_hashes() {
         let hash = Hash::of("alc_x");
-        let hex: String = hash.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = crate::audit::chain::hex(&hash.0);
         assert!(Hash::from_hex(&hex).expect("64 digits").is(&hash));
         assert!(!Hash::of("alc_y").is(&hash));
         for wrong in ["", "+f", &hex[1..], &hex.to_uppercase(), &format!("+{}", &hex[1..])] {

@@ -37,6 +37,7 @@ pub mod settings;
 mod tls;
 mod upstream;
 mod usage;
+mod vpn;
 mod watch;
 mod world;
 

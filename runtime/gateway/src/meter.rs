@@ -73,7 +73,7 @@ impl Meter {
                 self.look(&chunk);
                 chunk
             }
-            Form::Events { strip: true } => self.strip(chunk),
+            Form::Events { strip: true } => self.strip(&chunk),
         }
     }
 
@@ -143,13 +143,13 @@ impl Meter {
         !told.choices.is_some_and(|choices| choices.is_empty())
     }
 
-    fn strip(&mut self, chunk: Bytes) -> Bytes {
+    fn strip(&mut self, chunk: &Bytes) -> Bytes {
         let events = if self.rest.is_empty() {
-            let whole = end_of_events(&chunk);
+            let whole = end_of_events(chunk);
             self.rest.extend_from_slice(&chunk[whole..]);
             chunk.slice(..whole)
         } else {
-            self.rest.extend_from_slice(&chunk);
+            self.rest.extend_from_slice(chunk);
             let whole = end_of_events(&self.rest);
             self.rest.split_to(whole).freeze()
         };

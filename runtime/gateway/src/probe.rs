@@ -16,7 +16,7 @@ use hyper::{Request, Response, StatusCode, body::Incoming, server::conn::http1, 
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpListener, task::JoinSet};
 
-use crate::{gateway::Gateway, listen::crowd::Crowd};
+use crate::{gateway::Gateway, listen::crowd::Crowd, vpn};
 
 const MAX_CONNECTIONS: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Probe {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) crowd: Arc<Crowd>,
+    /// What the tunnel counts, if there is one.
+    pub(crate) vpn: Option<alcazar_vpn::Reader>,
     /// Every watch has told everything once.
     pub(crate) is_synced: Arc<AtomicBool>,
 }
@@ -93,7 +95,8 @@ impl Probe {
         metrics.connections.set(gauge(self.crowd.len() as u64));
         metrics.connections_evicted.set(gauge(self.crowd.evicted.load(Ordering::Relaxed)));
         metrics.connections_refused.set(gauge(self.crowd.refused.load(Ordering::Relaxed)));
-        match metrics.render() {
+        let of_vpn = self.vpn.as_ref().map_or(Ok(Vec::new()), |reader| vpn::metrics::render(&reader.snapshot()));
+        match metrics.render().and_then(|text| Ok([text, of_vpn?].concat())) {
             Ok(text) => (StatusCode::OK, text),
             Err(error) => {
                 tracing::error!(%error, "failed to render the metrics");

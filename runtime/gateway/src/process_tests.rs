@@ -1,1 +1,9 @@
-//! Two gateways, a fake pod and a scripted world, over real connections on loopback.
+//! Gateways, fake pods and a scripted world, over real connections on loopback.
+
+mod attacks;
+mod cluster;
+mod keys;
+mod pods;
+mod quotas;
+mod rig;
+mod streams;

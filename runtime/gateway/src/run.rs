@@ -28,6 +28,7 @@ use crate::{
     tls::{self, Identity, Serving, TlsError},
     upstream::fleet::Fleet,
     usage,
+    vpn::{Tunnel, TunnelError},
     watch::Cluster,
     world::{World, build::Own},
 };
@@ -80,6 +81,9 @@ pub enum RunError {
         /// Why.
         source: io::Error,
     },
+    /// The tunnel cannot begin.
+    #[error(transparent)]
+    Vpn(#[from] TunnelError),
     /// There is no API server to ask.
     #[error("failed to find the API server: {source}")]
     Api {
@@ -151,6 +155,7 @@ struct Listeners {
     public: TcpListener,
     peers: TcpListener,
     probe: TcpListener,
+    tunnel: Option<Tunnel>,
 }
 
 impl Listeners {
@@ -161,6 +166,7 @@ impl Listeners {
             public: open(settings.listen).await?,
             peers: open(settings.peer_listen).await?,
             probe: open(settings.probe_listen).await?,
+            tunnel: Tunnel::open(&settings.vpn).await?,
         })
     }
 }
@@ -188,7 +194,11 @@ impl Program {
         let me = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let peer_time = Duration::from_millis(settings.peers.answer_milliseconds);
         let desk = Desk::new(me, peer_time, world.clone(), Arc::clone(&fleet), Arc::clone(&metrics));
-        let own = Own { namespace: namespace.to_owned(), peer_service: settings.peers.service.clone() };
+        let own = Own {
+            namespace: namespace.to_owned(),
+            peer_service: settings.peers.service.clone(),
+            has_vpn: settings.vpn.enabled,
+        };
         let cluster = Cluster::new(own, Arc::clone(&metrics));
         let gateway = Gateway::new(Parts {
             world,
@@ -219,6 +229,10 @@ impl Program {
             crowd: Arc::clone(&crowd),
             close: close.clone(),
         };
+        let vpn = listeners.tunnel.map(|tunnel| {
+            let worlds = self.worlds.subscribe();
+            tunnel.start(public.clone(), Arc::clone(&self.gateway), client.clone(), worlds, tasks)
+        });
         tasks.spawn(serve_public(listeners.public, public, Arc::clone(&self.gateway)));
         let identity = Arc::clone(&self.identity);
         let peers = Port {
@@ -232,7 +246,7 @@ impl Program {
             peer::serve(Arc::clone(&desk), seat, request)
         }));
         let is_synced = Arc::clone(&self.cluster.is_synced);
-        let probe = Probe { gateway: Arc::clone(&self.gateway), crowd, is_synced };
+        let probe = Probe { gateway: Arc::clone(&self.gateway), crowd, vpn, is_synced };
         tasks.spawn(probe::serve(listeners.probe, Arc::new(probe)));
         self.cluster.start(client, &settings.watch_namespaces, tasks);
         let (cluster, worlds) = (Arc::clone(&self.cluster), self.worlds.clone());
@@ -295,7 +309,8 @@ impl Ends {
 /// Audit lines may go to stdout, so logs go to stderr.
 fn init_logs(level: &str) -> Result<(), RunError> {
     panics::install();
-    let filter = Ceiling::parse(level).map_err(|source| RunError::LogLevel { source })?;
+    // WireGuard's library calls it an error when a peer is away for nine minutes. Who wants its lines names it.
+    let filter = Ceiling::parse(&format!("boringtun=off,{level}")).map_err(|source| RunError::LogLevel { source })?;
     let lines = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
     let lines = lines.with_writer(io::stderr).with_filter(filter);
     tracing_subscriber::registry().with(lines).try_init().map_err(|source| RunError::Logs { source: source.into() })

@@ -94,7 +94,7 @@ pub struct Limits {
     pub body_seconds: u64,
     /// A connection without a request is closed after it. Default: 120.
     pub idle_seconds: u64,
-    /// For running answers, once told to end. Default: 120.
+    /// For running answers, once told to end. Default: 110.
     pub drain_seconds: u64,
 }
 
@@ -108,7 +108,7 @@ impl Default for Limits {
             header_seconds: 10,
             body_seconds: 60,
             idle_seconds: 120,
-            drain_seconds: 120,
+            drain_seconds: 110,
         }
     }
 }

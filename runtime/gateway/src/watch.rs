@@ -10,7 +10,7 @@ use std::{
 };
 
 use alcazar_contract::labels;
-use alcazar_crds::{llm_api_key::LlmApiKey, llm_deployment::LlmDeployment};
+use alcazar_crds::{llm_api_key::LlmApiKey, llm_deployment::LlmDeployment, llm_vpn_peer::LlmVpnPeer};
 use futures::StreamExt as _;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::{
@@ -93,9 +93,13 @@ impl Cluster {
         if !namespaces.is_empty() && !namespaces.contains(&self.own.namespace) {
             of_slices.push(Some(self.own.namespace.clone()));
         }
-        self.unlisted.store(2 * scopes.len() + of_slices.len(), Ordering::Relaxed);
+        let of_each = 2 + usize::from(self.own.has_vpn);
+        self.unlisted.store(of_each * scopes.len() + of_slices.len(), Ordering::Relaxed);
         for scope in scopes {
             self.spawn::<LlmApiKey>(client, scope.clone(), "", |observed| &mut observed.keys, tasks);
+            if self.own.has_vpn {
+                self.spawn::<LlmVpnPeer>(client, scope.clone(), "", |observed| &mut observed.vpn_peers, tasks);
+            }
             self.spawn::<LlmDeployment>(client, scope, "", |observed| &mut observed.deployments, tasks);
         }
         let ours = format!("{}={}", labels::MANAGED_BY, labels::MANAGED_BY_VALUE);

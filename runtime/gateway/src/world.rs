@@ -11,6 +11,7 @@ use std::{
 use crate::{
     key::{Hash, Key, Name},
     quota::owner::Peer,
+    vpn::peers::Listed,
 };
 
 /// What is wanted of a deployment while it has no ready pod.
@@ -64,6 +65,7 @@ pub(crate) struct World {
     /// By namespace and adapter.
     adapters: BTreeMap<String, BTreeMap<String, Arc<Model>>>,
     peers: Vec<Peer>,
+    vpn_peers: Vec<Listed>,
 }
 
 impl World {
@@ -87,6 +89,11 @@ impl World {
             world.models.entry(model.namespace.clone()).or_default().insert(model.name.clone(), model);
         }
         world
+    }
+
+    /// The same, and who may come in by the tunnel.
+    pub(crate) fn with_vpn_peers(self, vpn_peers: Vec<Listed>) -> Self {
+        Self { vpn_peers, ..self }
     }
 
     /// The key that has this hash, valid or not. Takes as long for one that there is not.
@@ -127,6 +134,11 @@ impl World {
     /// All of them.
     pub(crate) fn models(&self) -> impl Iterator<Item = &Arc<Model>> {
         self.models.values().flat_map(BTreeMap::values)
+    }
+
+    /// Who may come in by the tunnel, the first made first.
+    pub(crate) fn vpn_peers(&self) -> &[Listed] {
+        &self.vpn_peers
     }
 
     /// Replicas of the gateway, this one included once it is ready.

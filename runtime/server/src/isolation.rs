@@ -81,9 +81,15 @@ impl Probe {
 
     async fn round(&mut self, app: &App, wait: Duration) {
         // Read anew each time: the first attempt is what makes the gateway's hardware address known.
-        let tried: Arc<[Target]> = self.given.targets(&network::read()).into();
+        let network = network::read();
+        let tried: Arc<[Target]> = self.given.targets(&network).into();
         let before = self.judge.told().to_vec();
-        self.judge.round(tried.to_vec(), reached(&tried, wait).await);
+        let reached = reached(&tried, wait).await;
+        if network.is_settling && self.given.tries_node() {
+            self.judge.partial_round(tried.to_vec(), reached);
+        } else {
+            self.judge.round(tried.to_vec(), reached);
+        }
         let told = self.judge.told();
         if !told.is_empty() && told != before {
             let targets: Vec<String> = told.iter().map(Target::told).collect();

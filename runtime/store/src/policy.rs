@@ -117,10 +117,11 @@ fn canonical(address: IpAddr) -> IpAddr {
     let embedded = |high: u16, low: u16| IpAddr::V4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
     match v6.segments() {
         [0, 0, 0, 0, 0, 0, 0, _] => address,
-        // NAT64 under its well-known prefix, the deprecated IPv4-compatible form, and 6to4.
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
-            embedded(high, low)
-        }
+        // NAT64 under its well-known prefix, the deprecated IPv4-compatible and IPv4-translated forms, and 6to4.
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0, 0, 0, 0, 0, 0, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x2002, high, low, ..] => embedded(high, low),
         _ => address,
     }
 }
@@ -160,7 +161,8 @@ fn kind_of_v6(address: Ipv6Addr) -> Option<Kind> {
         _ if address.is_unique_local() => Kind::Private("private"),
         _ if within("fec0::/10") => Kind::Private("site-local"),
         _ if within("64:ff9b:1::/48") => Kind::Private("local NAT64"),
-        _ if within("2001:db8::/32") || within("2001::/23") || within("100::/64") => Kind::Private("special-purpose"),
+        _ if within("2001:db8::/32") || within("3fff::/20") => Kind::Private("documentation"),
+        _ if within("2001::/23") || within("100::/64") || within("5f00::/16") => Kind::Private("special-purpose"),
         _ => return None,
     };
     Some(kind)

@@ -26,7 +26,7 @@ pub struct Config {
 /// What peers may use, together and each.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Peers beyond this are left out, the first by key are kept.
+    /// Peers beyond this are left out; the first that are told count.
     pub peers: usize,
     /// TCP connections of all peers. Each has `receive_bytes` + `send_bytes` of buffers.
     pub connections: usize,

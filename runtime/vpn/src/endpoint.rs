@@ -66,6 +66,8 @@ struct Member {
 /// See the crate's page.
 pub struct Endpoint {
     config: Config,
+    /// Of the private key; it costs as much as a handshake to make.
+    public: PublicKey,
     random: Box<dyn FnMut() -> u64 + Send>,
     limiter: RateLimiter,
     /// Limits nothing: messages come to a tunnel after `limiter` let them.
@@ -85,10 +87,11 @@ pub struct Endpoint {
 impl Endpoint {
     /// `random` is asked for indices of peers and first numbers of TCP; keys of sessions come from the system.
     pub fn new(config: Config, random: Box<dyn FnMut() -> u64 + Send>) -> Self {
-        let public = config.private_key.public().point();
+        let public = config.private_key.public();
         Self {
-            limiter: RateLimiter::new(&public, config.limits.handshakes_per_second),
-            checked: Arc::new(RateLimiter::new(&public, u64::MAX)),
+            public,
+            limiter: RateLimiter::new(&public.point(), config.limits.handshakes_per_second),
+            checked: Arc::new(RateLimiter::new(&public.point(), u64::MAX)),
             config,
             random,
             flood: Flood::new(),
@@ -140,8 +143,9 @@ impl Endpoint {
         let receiver = match message {
             Packet::HandshakeInit(init) => {
                 self.flood.admit(from.ip(), now.elapsed)?;
-                let (secret, public) = (self.config.private_key.secret(), self.config.private_key.public().point());
-                let half = parse_handshake_anon(&secret, &public, init).map_err(|error| tunnel::cause(&error))?;
+                let secret = self.config.private_key.secret();
+                let half =
+                    parse_handshake_anon(&secret, &self.public.point(), init).map_err(|error| tunnel::cause(&error))?;
                 let key = PublicKey::from_wire(half.peer_static_public);
                 return self.by_key.get(&key).copied().ok_or(Cause::UnknownPeer);
             }

@@ -1,7 +1,7 @@
 //! Peers, a network that loses and reorders, and an endpoint, on one clock that tests move.
 
 mod attack;
-mod client;
+pub(crate) mod client;
 mod many;
 mod members;
 mod timers;

@@ -1,7 +1,7 @@
 //! Drives an endpoint over a UDP socket.
 
 use std::{
-    io,
+    fmt, io,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -59,6 +59,12 @@ pub struct Reader(Arc<Shared>);
 impl Reader {
     pub fn snapshot(&self) -> Snapshot {
         self.0.lock().snapshot(self.0.now())
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reader")
     }
 }
 

@@ -1,5 +1,6 @@
 //! From a validated model and a plan to the objects that are to be there. Pure and infallible.
 
+mod cilium;
 mod claim;
 mod job;
 mod network_policy;
@@ -73,6 +74,7 @@ pub(crate) fn build(
         service_accounts: vec![service_account::build_service_account(&valid.owner)],
         claims: claim.into_iter().collect(),
         network_policies: vec![network_policy::build_network_policy(valid, plan, site)],
+        cilium_policies: cilium::build_cilium_policy(valid).into_iter().collect(),
         jobs: plan.job.iter().map(|attempt| job::build_job(valid, attempt, site)).collect(),
         ..Resources::default()
     }

@@ -96,6 +96,7 @@ pub(crate) fn after(observed: Observed, applied: &Resources<Applied>) -> Observe
         claims,
         jobs,
         models: _,
+        cilium_policies: _,
         service_accounts: _,
         secrets: _,
         network_policies: _,

@@ -288,6 +288,7 @@ fn check(name: &str, fixture: &str) {
         secrets,
         claims,
         network_policies,
+        cilium_policies,
         services,
         disruption_budgets,
         jobs,
@@ -304,8 +305,9 @@ fn check(name: &str, fixture: &str) {
     let accounts = service_accounts.iter().map(|object| serde_json::to_value(object).unwrap());
     let claims = claims.iter().map(|object| serde_json::to_value(object).unwrap());
     let policies = network_policies.iter().map(|object| serde_json::to_value(object).unwrap());
+    let by_name = cilium_policies.iter().map(|object| serde_json::to_value(object).unwrap());
     let jobs = jobs.iter().map(|object| serde_json::to_value(object).unwrap());
-    accounts.chain(claims).chain(policies).chain(jobs).for_each(add);
+    accounts.chain(claims).chain(policies).chain(by_name).chain(jobs).for_each(add);
     insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(name, text) });
 }
 

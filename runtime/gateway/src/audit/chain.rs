@@ -78,7 +78,14 @@ impl Chain {
 }
 
 pub(super) fn hash_of(sealed: &str) -> String {
-    Sha256::digest(sealed.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(sealed.as_bytes()))
+}
+
+/// Lower-case.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
 /// The parts of a line without its newline: what is hashed, `prev`, and `hash`.

@@ -26,7 +26,7 @@ const MAX_WAITING: usize = 65_536;
 /// Lines that are written at once.
 const BATCH_BYTES: usize = 64 << 10;
 const SYNC_EVERY: Duration = Duration::from_secs(1);
-const DELETE_EVERY: Duration = Duration::from_secs(600);
+const DELETE_EVERY: Duration = Duration::from_mins(10);
 
 enum Entry {
     Record(Box<Record>),

@@ -29,8 +29,8 @@ pub(crate) struct Used {
     pub(crate) requests: u64,
     pub(crate) prompt_tokens: u64,
     pub(crate) completion_tokens: u64,
-    /// Seconds since 1970.
-    pub(crate) last_used: i64,
+    /// The last of them, in seconds since 1970.
+    pub(crate) at: i64,
 }
 
 impl Used {
@@ -44,7 +44,7 @@ impl Used {
         self.requests += other.requests;
         self.prompt_tokens += other.prompt_tokens;
         self.completion_tokens += other.completion_tokens;
-        self.last_used = self.last_used.max(other.last_used);
+        self.at = self.at.max(other.at);
     }
 }
 
@@ -163,7 +163,7 @@ impl Books {
                 tokens_today: plus(0, account.ledger.today(now)),
                 day: day_text(now.day()),
             };
-            all.push(Due { key: key.clone(), spent: account.written.clone(), last_used: used.last_used, used });
+            all.push(Due { key: key.clone(), spent: account.written.clone(), last_used: used.at, used });
         }
         all
     }

@@ -140,12 +140,8 @@ impl Desk {
     /// Tells what a request used, whatever came of it.
     pub(crate) fn settle(&self, key: &Key, leave: Leave, tokens: Tokens) {
         let now = self.now();
-        let used = Used {
-            requests: 1,
-            prompt_tokens: tokens.prompt,
-            completion_tokens: tokens.completion,
-            last_used: now.unix,
-        };
+        let used =
+            Used { requests: 1, prompt_tokens: tokens.prompt, completion_tokens: tokens.completion, at: now.unix };
         if let Some(reserved) = leave.share {
             self.books(|books| books.settle_share(now, &key.name, reserved, used.tokens()));
         }

@@ -104,7 +104,7 @@ impl Fleet {
         let answered = tokio::time::timeout(self.answer_time, call).await.unwrap_or(Err(CallError::Timeout));
         match &answered {
             Ok(_) => endpoint.failures.store(0, Ordering::Relaxed),
-            Err(CallError::NotBegun) | Err(CallError::Timeout) => {}
+            Err(CallError::NotBegun | CallError::Timeout) => {}
             Err(error) => {
                 tracing::warn!(%error, endpoint = %endpoint.target.address, "a pod is set aside for a moment");
                 self.set_aside(flight);

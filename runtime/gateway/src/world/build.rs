@@ -10,6 +10,7 @@ use alcazar_crds::{
     grant::GrantState,
     llm_api_key::LlmApiKey,
     llm_deployment::{DesiredState, LlmDeployment, PromptLogging},
+    llm_vpn_peer::LlmVpnPeer,
 };
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Resource as _;
@@ -18,6 +19,7 @@ use super::{Demand, Model, World};
 use crate::{
     key::{Hash, Key, Name, Spent},
     quota::{Limits, owner::Peer},
+    vpn,
 };
 
 /// Label that Kubernetes puts on the slices of a Service.
@@ -29,6 +31,7 @@ pub(crate) struct Observed {
     pub(crate) keys: HashMap<Name, LlmApiKey>,
     pub(crate) deployments: HashMap<Name, LlmDeployment>,
     pub(crate) slices: HashMap<Name, EndpointSlice>,
+    pub(crate) vpn_peers: HashMap<Name, LlmVpnPeer>,
     /// Adapters by deployment, as its pods list them.
     pub(crate) adapters: HashMap<Name, Vec<String>>,
 }
@@ -39,6 +42,8 @@ pub(crate) struct Own {
     pub(crate) namespace: String,
     /// Headless Service of the replicas; empty: there is one.
     pub(crate) peer_service: String,
+    /// Whether there is a tunnel, and so peers of it.
+    pub(crate) has_vpn: bool,
 }
 
 impl Observed {
@@ -56,6 +61,7 @@ impl Observed {
         let mut models: Vec<_> = models.collect();
         models.sort_by(|one, other| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
         World::new(keys.into_iter().map(|(_, key)| key).collect(), models, peers(self.slices.values(), own))
+            .with_vpn_peers(vpn::peers::listed(&self.vpn_peers))
     }
 }
 

@@ -21,10 +21,20 @@ pub(super) struct Judge {
 impl Judge {
     /// Takes what a round tried and what of it was reached.
     pub(super) fn round(&mut self, tried: Vec<Target>, reached: Vec<Target>) {
+        self.count(tried, reached, true);
+    }
+
+    /// The same of a round in which not everything could be tried: it can break a proof and not make one.
+    pub(super) fn partial_round(&mut self, tried: Vec<Target>, reached: Vec<Target>) {
+        self.count(tried, reached, self.is_proven());
+    }
+
+    fn count(&mut self, tried: Vec<Target>, reached: Vec<Target>, counts: bool) {
         // What no earlier round tried was not blocked in it either. After a proof, one more target is one more to watch.
         let is_new = !self.is_proven() && tried.iter().any(|target| !self.tried.contains(target));
         let before = if is_new { 0 } else { self.blocked_rounds };
-        self.blocked_rounds = if reached.is_empty() && !tried.is_empty() { before.saturating_add(1) } else { 0 };
+        self.blocked_rounds =
+            if counts && reached.is_empty() && !tried.is_empty() { before.saturating_add(1) } else { 0 };
         self.settled_rounds = if self.is_proven() { SETTLING_ROUNDS } else { self.settled_rounds.saturating_add(1) };
         (self.tried, self.reached) = (tried, reached);
     }

@@ -12,6 +12,9 @@ use std::{
 const MAX_HOSTS: usize = 8;
 /// `RTF_GATEWAY` of a route's flags.
 const VIA_GATEWAY: u32 = 2;
+/// `IFA_F_TENTATIVE` and `IFA_F_DADFAILED` of an address' flags.
+const TENTATIVE: u32 = 0x40;
+const DUPLICATE: u32 = 0x08;
 /// A neighbour's entry without this flag has no hardware address.
 const COMPLETE: u32 = 2;
 
@@ -25,6 +28,9 @@ pub(crate) struct Network {
     pub link_local: Vec<SocketAddr>,
     /// Of `/etc/resolv.conf`.
     pub resolvers: Vec<IpAddr>,
+    /// Whether an own link-local address is still being checked for duplicates, a second or two after the interface came
+    /// up (RFC 4862, section 5.4): until then every attempt from it fails, and that proves nothing.
+    pub is_settling: bool,
 }
 
 /// The files of `/proc` and `/etc` that [`Network`] is read from.
@@ -65,7 +71,8 @@ fn parse(files: Files<'_>) -> Network {
         }
     }
     link_local.retain(|address| !interfaces.iter().any(|own| IpAddr::V6(own.address) == address.ip()));
-    Network { gateways, link_local, resolvers: resolvers(files.resolv) }
+    let is_settling = interfaces.iter().any(|own| own.is_tentative);
+    Network { gateways, link_local, resolvers: resolvers(files.resolv), is_settling }
 }
 
 fn push<T: PartialEq>(list: &mut Vec<T>, one: T) {
@@ -79,15 +86,18 @@ struct Interface<'a> {
     device: &'a str,
     index: u32,
     address: Ipv6Addr,
+    is_tentative: bool,
 }
 
 /// Lines of address, index, prefix length, scope and flags in hex, and the name.
 fn interfaces(text: &str) -> Vec<Interface<'_>> {
     let read = |line| {
-        let [address, index, _, _, _, device] = fields(line)?;
+        let [address, index, _, _, flags, device] = fields(line)?;
         let address = Ipv6Addr::from(u128::from_str_radix(address, 16).ok()?);
-        let index = u32::from_str_radix(index, 16).ok()?;
-        address.is_unicast_link_local().then_some(Interface { device, index, address })
+        let (index, flags) = (u32::from_str_radix(index, 16).ok()?, u32::from_str_radix(flags, 16).ok()?);
+        // One that somebody else has is never used, whatever else is said of it.
+        let is_usable = address.is_unicast_link_local() && flags & DUPLICATE == 0;
+        is_usable.then_some(Interface { device, index, address, is_tentative: flags & TENTATIVE != 0 })
     };
     text.lines().filter_map(read).collect()
 }

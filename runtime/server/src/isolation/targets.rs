@@ -28,6 +28,11 @@ impl Given {
         self.targets.is_empty()
     }
 
+    /// Whether the node's link-local addresses are among the targets.
+    pub(crate) fn tries_node(&self) -> bool {
+        !self.node_ports.is_empty()
+    }
+
     /// All targets of a round, each once.
     pub(crate) fn targets(&self, own: &Network) -> Vec<Target> {
         let mut all = self.targets.clone();

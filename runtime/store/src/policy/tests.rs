@@ -73,6 +73,50 @@ fn resolved_addresses_are_judged_by_what_they_reach() {
     assert!(!vet("hub.hub.svc", "0.0.0.0"));
 }
 
+/// Every address that must not be reached, in the clothes in which a resolver may bring it.
+#[test]
+fn an_inside_address_is_refused_in_every_form() {
+    let inside = [
+        "0.0.0.0",
+        "0.1.2.3",
+        "10.0.0.1",
+        "100.64.0.1",
+        "127.0.0.1",
+        "169.254.169.254",
+        "172.16.0.1",
+        "192.168.0.1",
+        "192.0.0.192",
+        "198.18.0.1",
+        "224.0.0.1",
+        "240.0.0.1",
+        "255.255.255.255",
+    ];
+    let policy = Policy::default();
+    for text in inside {
+        let v4: Ipv4Addr = text.parse().expect("address");
+        let [a, b, c, d] = v4.octets();
+        let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+        let forms = [
+            IpAddr::V4(v4),
+            v4.to_ipv6_mapped().into(),
+            Ipv6Addr::new(0, 0, 0, 0, 0xffff, 0, high, low).into(),
+            Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low).into(),
+            Ipv6Addr::new(0x2002, high, low, 0, 0, 0, 0, 1).into(),
+        ];
+        for form in forms {
+            assert!(policy.vet_address("example.com", form).is_err(), "{form} reaches {text}");
+            let literal = if form.is_ipv6() { format!("https://[{form}]/x") } else { format!("https://{form}/x") };
+            assert!(policy.vet_url(&url(&literal)).is_err(), "{literal}");
+        }
+    }
+    for text in
+        ["::", "::1", "fe80::1", "fec0::1", "fc00::1", "fd00:ec2::254", "ff02::1", "64:ff9b:1::1", "2001:db8::1"]
+    {
+        assert!(policy.vet_address("example.com", text.parse().expect("address")).is_err(), "{text}");
+    }
+    assert!(policy.vet_address("example.com", "2606:4700::1111".parse().expect("address")).is_ok());
+}
+
 #[test]
 fn messages_say_what_to_write() {
     let error = Policy::default().vet_url(&url("https://hub.hub.svc/api?token=abc")).expect_err("internal");

@@ -64,6 +64,10 @@ async fn redirects_into_the_inside_are_not_followed() {
         "file:///etc/passwd",
         "http://10.0.0.1/x",
         "https://[::1]/x",
+        "https://0.0.0.0/x",
+        "https://100.64.0.1/x",
+        "https://[fe80::1]/x",
+        "https://[::ffff:169.254.169.254]/latest/meta-data",
         "https://kubernetes.default.svc/x",
         "http://example.com/x",
     ] {

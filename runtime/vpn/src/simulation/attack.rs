@@ -2,7 +2,10 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use smoltcp::socket::tcp::State;
+use smoltcp::{
+    socket::tcp::State,
+    wire::{Ipv4Packet, TcpPacket},
+};
 
 use super::{
     client::GATEWAY,
@@ -150,6 +153,44 @@ fn another_port_is_reset_at_once() {
     world.run(SECOND, |world| world.clients[client].socket(refused).state() == State::Closed);
     assert_eq!(world.dropped(Cause::ForeignPort), 1);
     assert_eq!(world.snapshot().totals.accepted_connections, 1);
+}
+
+/// A segment with right checksums and anything else in it.
+fn segment(world: &mut World, source: Ipv4Addr, remote_port: u16) -> Vec<u8> {
+    let mut packet = packet(source, GATEWAY, 6);
+    let (header, extra) = (world.bytes(20), world.bytes(60));
+    let options = usize::from(header[12] % 3) * 4;
+    let length = options + usize::from(header[15] % 16);
+    packet[20..].copy_from_slice(&header);
+    packet.extend_from_slice(&extra[..length]);
+    packet[3] = u8::try_from(40 + length).unwrap();
+    packet[20..22].copy_from_slice(&remote_port.to_be_bytes());
+    packet[22..24].copy_from_slice(&PORT.to_be_bytes());
+    packet[32] = u8::try_from((20 + options) / 4).unwrap() << 4;
+    let mut ip = Ipv4Packet::new_unchecked(&mut packet[..]);
+    ip.fill_checksum();
+    TcpPacket::new_unchecked(ip.payload_mut()).fill_checksum(&source.into(), &GATEWAY.into());
+    packet
+}
+
+#[test]
+fn a_hostile_peer_breaks_only_its_own_connections() {
+    let (mut world, client, connection) = connected();
+    let hostile = world.join(8);
+    let first = world.connect(hostile);
+    world.echo(hostile, first, b"hello", MINUTE);
+    let source = world.clients[hostile].address;
+    for round in 0..4000_u16 {
+        let port = if round % 2 == 0 { 50_001 } else { 40_000 + round % 40 };
+        let segment = segment(&mut world, source, port);
+        world.clients[hostile].inject(&segment);
+        if round % 8 == 0 {
+            world.step();
+        }
+    }
+    world.pass(SECOND);
+    assert!(world.snapshot().peers[1].connections <= Limits::default().connections_per_peer);
+    world.echo(client, connection, b"still here", MINUTE);
 }
 
 #[test]

@@ -11,7 +11,7 @@ fn key() -> Name {
 const DAILY: Limits = Limits { requests_per_minute: None, tokens_per_minute: None, tokens_per_day: Some(100) };
 
 fn settlement(grant: Option<Grant>, prompt_tokens: u64, completion_tokens: u64) -> Settlement {
-    let used = Used { requests: 1, prompt_tokens, completion_tokens, last_used: at(0).unix };
+    let used = Used { requests: 1, prompt_tokens, completion_tokens, at: at(0).unix };
     Settlement { key: key(), grant, used }
 }
 

@@ -6,7 +6,7 @@ fn from<T: serde::de::DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).expect("an object of the API")
 }
 
-fn key(namespace: &str, name: &str, made: &str, spec: Value, status: Value) -> (Name, LlmApiKey) {
+fn key(namespace: &str, name: &str, made: &str, spec: &Value, status: &Value) -> (Name, LlmApiKey) {
     let object = from(json!({
         "apiVersion": "alcazar.dev/v1alpha1", "kind": "LlmApiKey",
         "metadata": {"namespace": namespace, "name": name, "creationTimestamp": made},
@@ -15,7 +15,7 @@ fn key(namespace: &str, name: &str, made: &str, spec: Value, status: Value) -> (
     (Name::new(namespace, name), object)
 }
 
-fn deployment(name: &str, spec: Value) -> (Name, LlmDeployment) {
+fn deployment(name: &str, spec: &Value) -> (Name, LlmDeployment) {
     let object = from(json!({
         "apiVersion": "alcazar.dev/v1alpha1", "kind": "LlmDeployment",
         "metadata": {"namespace": "team-a", "name": name},
@@ -24,7 +24,7 @@ fn deployment(name: &str, spec: Value) -> (Name, LlmDeployment) {
     (Name::new("team-a", name), object)
 }
 
-fn slice(namespace: &str, service: &str, deployment: &str, port: &str, endpoints: Value) -> (Name, EndpointSlice) {
+fn slice(namespace: &str, service: &str, deployment: &str, port: &str, endpoints: &Value) -> (Name, EndpointSlice) {
     let object = from(json!({
         "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
         "metadata": {"namespace": namespace, "name": service, "labels": {
@@ -38,30 +38,30 @@ fn slice(namespace: &str, service: &str, deployment: &str, port: &str, endpoints
 
 fn hash(text: &str) -> String {
     use sha2::Digest as _;
-    sha2::Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    crate::audit::chain::hex(&sha2::Sha256::digest(text.as_bytes()))
 }
 
 #[test]
 fn keys_come_from_spec_or_status() {
     let observed = Observed {
         keys: HashMap::from([
-            key("a", "given", "2026-01-02T00:00:00Z", json!({"owner": "ana", "hash": hash("1")}), Value::Null),
+            key("a", "given", "2026-01-02T00:00:00Z", &json!({"owner": "ana", "hash": hash("1")}), &Value::Null),
             // Older, so the one above with the same hash does not count.
             key(
                 "b",
                 "older",
                 "2026-01-01T00:00:00Z",
-                json!({"owner": "eve", "hash": hash("1"), "state": "Revoked"}),
-                Value::Null,
+                &json!({"owner": "eve", "hash": hash("1"), "state": "Revoked"}),
+                &Value::Null,
             ),
             key(
                 "a",
                 "made",
                 "2026-01-01T00:00:00Z",
-                json!({"owner": "bo", "secretName": "s", "limits": {"requestsPerMinute": 5}, "expiresAt": "2026-02-01T00:00:00Z"}),
-                json!({"hash": hash("2"), "usage": {"requests": 3, "tokensToday": 9, "day": "2026-01-31"}}),
+                &json!({"owner": "bo", "secretName": "s", "limits": {"requestsPerMinute": 5}, "expiresAt": "2026-02-01T00:00:00Z"}),
+                &json!({"hash": hash("2"), "usage": {"requests": 3, "tokensToday": 9, "day": "2026-01-31"}}),
             ),
-            key("a", "pending", "2026-01-01T00:00:00Z", json!({"owner": "bo", "secretName": "t"}), Value::Null),
+            key("a", "pending", "2026-01-01T00:00:00Z", &json!({"owner": "bo", "secretName": "t"}), &Value::Null),
         ]),
         ..Observed::default()
     };
@@ -85,16 +85,16 @@ fn models_have_their_ready_pods() {
     ]);
     let observed = Observed {
         deployments: HashMap::from([
-            deployment("x", json!({"modelName": "m", "privacy": {"promptLogging": "Enabled", "retentionDays": 7}})),
-            deployment("y", json!({"modelName": "m", "state": "Suspended"})),
-            deployment("z", json!({"modelName": "m", "replicas": 0, "privacy": {"retentionDays": 7}})),
+            deployment("x", &json!({"modelName": "m", "privacy": {"promptLogging": "Enabled", "retentionDays": 7}})),
+            deployment("y", &json!({"modelName": "m", "state": "Suspended"})),
+            deployment("z", &json!({"modelName": "m", "replicas": 0, "privacy": {"retentionDays": 7}})),
         ]),
         slices: HashMap::from([
-            slice("team-a", "x", "x", "https", ready.clone()),
+            slice("team-a", "x", "x", "https", &ready),
             // Of another namespace, of another Service, of another port.
-            slice("team-b", "x", "x", "https", json!([{"addresses": ["10.9.9.9"]}])),
-            slice("team-a", "evil", "x", "https", json!([{"addresses": ["10.9.9.8"]}])),
-            slice("team-a", "y", "y", "metrics", json!([{"addresses": ["10.9.9.7"]}])),
+            slice("team-b", "x", "x", "https", &json!([{"addresses": ["10.9.9.9"]}])),
+            slice("team-a", "evil", "x", "https", &json!([{"addresses": ["10.9.9.8"]}])),
+            slice("team-a", "y", "y", "metrics", &json!([{"addresses": ["10.9.9.7"]}])),
         ]),
         adapters: HashMap::from([(Name::new("team-a", "x"), vec!["tuned".to_owned()])]),
         ..Observed::default()
@@ -120,12 +120,12 @@ fn peers_are_those_of_the_own_service() {
     ]);
     let observed = Observed {
         slices: HashMap::from([
-            slice("alcazar", "gateway-peers", "", "peers", pods.clone()),
-            slice("team-a", "gateway-peers", "", "peers", json!([{"addresses": ["10.9.9.9"]}])),
+            slice("alcazar", "gateway-peers", "", "peers", &pods),
+            slice("team-a", "gateway-peers", "", "peers", &json!([{"addresses": ["10.9.9.9"]}])),
         ]),
         ..Observed::default()
     };
-    let own = Own { namespace: "alcazar".into(), peer_service: "gateway-peers".into() };
+    let own = Own { namespace: "alcazar".into(), peer_service: "gateway-peers".into(), has_vpn: false };
     let names: Vec<_> = observed.world(&own).peers().iter().map(|peer| peer.name.clone()).collect();
     assert_eq!(names, ["gateway-1", "gateway-2"]);
     assert!(observed.world(&Own { peer_service: String::new(), ..own }).peers().is_empty());

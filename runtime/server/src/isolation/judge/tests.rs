@@ -53,6 +53,18 @@ fn a_target_found_late_has_to_be_blocked_as_often_as_the_others() {
 }
 
 #[test]
+fn a_round_that_could_not_try_all_proves_nothing_and_breaks_as_any_other() {
+    let mut judge = Judge::default();
+    (0..9).for_each(|_| judge.partial_round(vec![target(1)], vec![]));
+    assert_eq!(judge.blocked_rounds(), 0);
+    (0..WANTED_ROUNDS).for_each(|_| judge.round(vec![target(1)], vec![]));
+    judge.partial_round(vec![target(1)], vec![]);
+    assert!(judge.is_proven(), "an address that comes later takes no proof back");
+    judge.partial_round(vec![target(1)], vec![target(1)]);
+    assert!(!judge.is_proven() && judge.told() == [target(1)]);
+}
+
+#[test]
 fn a_round_without_targets_proves_nothing() {
     let mut judge = Judge::default();
     (0..9).for_each(|_| judge.round(Vec::new(), Vec::new()));

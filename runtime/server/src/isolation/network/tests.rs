@@ -65,6 +65,19 @@ fn next_hops_of_ipv6_routes_count_too() {
 }
 
 #[test]
+fn an_address_that_is_not_usable_yet_is_told() {
+    let with = |flags: &str| {
+        let if_inet6 = format!("fe80000000000000f45a01fffe020309 02 40 20 {flags}     eth0\n");
+        let route = route([10, 244, 0, 1]);
+        let network = parse(Files { route: &route, arp: ARP, if_inet6: &if_inet6, ..Files::default() });
+        (network.is_settling, network.link_local.len())
+    };
+    assert_eq!(with("80"), (false, 1));
+    assert_eq!(with("c0"), (true, 1), "being checked");
+    assert_eq!(with("c8"), (false, 0), "somebody else has it: it is never used");
+}
+
+#[test]
 fn without_ipv6_there_is_nothing_link_local() {
     let route = route([10, 244, 0, 1]);
     let network = parse(Files { route: &route, arp: ARP, ..Files::default() });

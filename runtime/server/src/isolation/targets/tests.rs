@@ -7,6 +7,7 @@ fn network() -> Network {
         gateways: vec!["10.244.0.1:0".parse().unwrap()],
         link_local: vec!["[fe80::1%2]:0".parse().unwrap()],
         resolvers: vec!["10.96.0.10".parse().unwrap()],
+        is_settling: false,
     }
 }
 

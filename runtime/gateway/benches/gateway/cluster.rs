@@ -1,0 +1,332 @@
+//! What stands around the gateway: certificates, a model pod, an API server, nginx.
+
+use std::{
+    convert::Infallible,
+    fs,
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures::stream;
+use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
+use hyper::{
+    Request, Response,
+    body::{Frame, Incoming},
+    service::service_fn,
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto::Builder,
+};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::ring, server::WebPkiClientVerifier};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+pub(crate) const KEY: &str = "alc_0123456789012345678901234567890123456789012";
+/// Events of one stream.
+const EVENTS: usize = 2000;
+
+/// A CA and what it signed, in files.
+pub(crate) struct Authority {
+    pub(crate) dir: TempDir,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let ca = params.self_signed(&key).expect("a certificate").pem();
+        let issuer = Issuer::new(params, key);
+        let dir = tempfile::tempdir().expect("a directory");
+        for (name, dns) in [("client", "alcazar-gateway"), ("tls", "gateway.test"), ("pod", "assistant.team-a.svc")] {
+            let key = KeyPair::generate().expect("a key");
+            let names = vec![dns.to_owned(), "gateway.test".to_owned()];
+            let mut params = CertificateParams::new(names).expect("names");
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
+            let leaf = params.signed_by(&key, &issuer).expect("a certificate");
+            let at = dir.path().join(name);
+            fs::create_dir(&at).expect("a directory");
+            fs::write(at.join("tls.crt"), leaf.pem()).expect("a file");
+            fs::write(at.join("tls.key"), key.serialize_pem()).expect("a file");
+            fs::write(at.join("ca.crt"), &ca).expect("a file");
+        }
+        Self { dir }
+    }
+
+    fn parts(&self, name: &str) -> (Arc<RootCertStore>, Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+        let read = |file: &str| fs::read(self.dir.path().join(name).join(file)).expect("a file");
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(&read("ca.crt")).expect("PEM")).expect("a root");
+        let chain = vec![CertificateDer::from_pem_slice(&read("tls.crt")).expect("PEM")];
+        (Arc::new(roots), chain, PrivateKeyDer::from_pem_slice(&read("tls.key")).expect("PEM"))
+    }
+
+    pub(crate) fn connector(&self) -> TlsConnector {
+        let (roots, chain, key) = self.parts("client");
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().expect("versions").with_root_certificates(roots);
+        let mut config = builder.with_client_auth_cert(chain, key).expect("a certificate");
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        TlsConnector::from(Arc::new(config))
+    }
+
+    fn acceptor(&self) -> TlsAcceptor {
+        let (roots, chain, key) = self.parts("pod");
+        let provider = Arc::new(ring::default_provider());
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider)).build().expect("roots");
+        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let builder = builder.expect("versions").with_client_cert_verifier(verifier);
+        let mut config = builder.with_single_cert(chain, key).expect("a certificate");
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        TlsAcceptor::from(Arc::new(config))
+    }
+}
+
+type Body = BoxBody<Bytes, Infallible>;
+
+async fn bind() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    (listener, address)
+}
+
+/// What runs in this process until it is dropped.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    _tasks: JoinSet<()>,
+}
+
+/// A pod that answers at once: what is measured is what lies before it.
+pub(crate) async fn start_pod(authority: &Authority) -> Server {
+    let (listener, address) = bind().await;
+    let acceptor = authority.acceptor();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut connections = JoinSet::new();
+        loop {
+            let Ok((stream, _)) = listener.accept().await else { continue };
+            let acceptor = acceptor.clone();
+            connections.spawn(async move {
+                stream.set_nodelay(true).expect("an option");
+                let Ok(stream) = acceptor.accept(stream).await else { return };
+                let service = service_fn(async |request: Request<Incoming>| {
+                    let body = request.into_body().collect().await.expect("a body").to_bytes();
+                    let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
+                    Ok::<_, Infallible>(if asked["stream"] == true { events() } else { whole() })
+                });
+                let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+    });
+    Server { address, _tasks: tasks }
+}
+
+fn whole() -> Response<Body> {
+    let usage = json!({"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120});
+    let message = json!({"role": "assistant", "content": "The sea is wide. ".repeat(10)});
+    let body = json!({"object": "chat.completion", "choices": [{"index": 0, "message": message}], "usage": usage});
+    let response = Response::builder().header("content-type", "application/json");
+    response.body(Full::new(Bytes::from(body.to_string())).boxed()).expect("a response")
+}
+
+/// One event after another, each a chunk of its own, as the runtime sends them.
+fn events() -> Response<Body> {
+    let chunk = json!({
+        "id": "chatcmpl-0123456789", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": "assistant",
+        "choices": [{"index": 0, "delta": {"content": " sea"}, "logprobs": null, "finish_reason": null}], "usage": null,
+    });
+    let event = Bytes::from(format!("data: {chunk}\n\n"));
+    let events = stream::unfold(0_usize, move |n| {
+        let event = event.clone();
+        async move {
+            // As a model's thread would, a token at a time.
+            tokio::task::yield_now().await;
+            (n < EVENTS).then(|| (Ok(Frame::data(event)), n + 1))
+        }
+    });
+    let response = Response::builder().header("content-type", "text/event-stream; charset=utf-8");
+    response.body(BodyExt::boxed(StreamBody::new(events))).expect("a response")
+}
+
+/// Lists one key, one deployment and its endpoint, and never tells of a change.
+pub(crate) async fn start_api(pod: SocketAddr) -> Server {
+    let (listener, address) = bind().await;
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let mut connections = JoinSet::new();
+        loop {
+            let Ok((stream, _)) = listener.accept().await else { continue };
+            connections.spawn(async move {
+                let service =
+                    service_fn(
+                        move |request: Request<Incoming>| async move { Ok::<_, Infallible>(api(&request, pod)) },
+                    );
+                let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+    });
+    Server { address, _tasks: tasks }
+}
+
+fn api(request: &Request<Incoming>, pod: SocketAddr) -> Response<Body> {
+    let response = Response::builder().header("content-type", "application/json");
+    if request.uri().query().is_some_and(|query| query.contains("watch=")) {
+        let silence = stream::pending::<Result<Frame<Bytes>, Infallible>>();
+        return response.body(BodyExt::boxed(StreamBody::new(SendSync(silence)))).expect("a response");
+    }
+    let hash: String = Sha256::digest(KEY).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let meta = |name: &str| json!({"namespace": "team-a", "name": name, "resourceVersion": "1", "uid": name});
+    let (version, kind, item) = match request.uri().path().rsplit('/').next() {
+        Some("llmapikeys") => (
+            "alcazar.dev/v1alpha1",
+            "LlmApiKey",
+            json!({"metadata": meta("ana"), "spec": {"owner": "ana", "hash": hash}}),
+        ),
+        Some("llmdeployments") => (
+            "alcazar.dev/v1alpha1",
+            "LlmDeployment",
+            json!({"metadata": meta("assistant"), "spec": {"modelName": "m"}}),
+        ),
+        Some("endpointslices") => {
+            let labels = json!({"kubernetes.io/service-name": "assistant", "alcazar.dev/deployment": "assistant"});
+            let mut meta = meta("assistant-x");
+            meta["labels"] = labels;
+            let endpoints = json!([{"addresses": [pod.ip().to_string()], "conditions": {"ready": true}}]);
+            let ports = json!([{"name": "https", "port": pod.port()}]);
+            (
+                "discovery.k8s.io/v1",
+                "EndpointSlice",
+                json!({"metadata": meta, "addressType": "IPv4", "ports": ports, "endpoints": endpoints}),
+            )
+        }
+        _ => ("v1", "Status", json!({})),
+    };
+    let mut item = item;
+    item["apiVersion"] = version.into();
+    item["kind"] = kind.into();
+    let list = json!({"apiVersion": version, "kind": format!("{kind}List"), "metadata": {"resourceVersion": "1"}, "items": [item]});
+    response.body(Full::new(Bytes::from(list.to_string())).boxed()).expect("a response")
+}
+
+/// A stream that says nothing, whoever looks at it.
+struct SendSync<S>(S);
+
+impl<S: futures::Stream + Unpin> futures::Stream for SendSync<S> {
+    type Item = S::Item;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<S::Item>> {
+        std::pin::Pin::new(&mut self.0).poll_next(cx)
+    }
+}
+
+/// A process that ends with the bench.
+pub(crate) struct Proxy {
+    child: Child,
+    /// The one that does the work.
+    pid: u32,
+}
+
+impl Proxy {
+    /// Memory that it really holds.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        line.split_whitespace().next().and_then(|kib| kib.parse().ok()).unwrap_or(0)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn free_port() -> SocketAddr {
+    bind().await.1
+}
+
+async fn until_open(address: SocketAddr) {
+    for _ in 0..200 {
+        if TcpStream::connect(address).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    unreachable!("{address} should be open by now");
+}
+
+/// The program as it ships.
+pub(crate) async fn start_gateway(authority: &Authority, api: SocketAddr, protocol: &str) -> (SocketAddr, Proxy) {
+    let dir = authority.dir.path();
+    let (listen, probe, peers) = (free_port().await, free_port().await, free_port().await);
+    let at = |name: &str| dir.join(name).display().to_string();
+    let settings = json!({
+        "listen": listen, "probeListen": probe, "peerListen": peers, "tlsDir": at("tls"), "clientDir": at("client"),
+        "upstream": {"protocol": protocol}, "audit": {"file": at(&format!("audit-{protocol}.log"))},
+    });
+    let file = dir.join(format!("settings-{protocol}.yaml"));
+    fs::write(&file, settings.to_string()).expect("a file");
+    let kubeconfig = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "x",
+        "clusters": [{"name": "x", "cluster": {"server": format!("http://{api}")}}],
+        "users": [{"name": "x", "user": {}}],
+        "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
+    });
+    let config = dir.join("kubeconfig");
+    fs::write(&config, kubeconfig.to_string()).expect("a file");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_alcazar-gateway"));
+    command.args(["run", "--settings"]).arg(&file).args(["--log-level", "warn"]).env("KUBECONFIG", &config);
+    let child = command.spawn().expect("the gateway should start");
+    until_open(listen).await;
+    // The first lists take a moment.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    (listen, Proxy { pid: child.id(), child })
+}
+
+/// nginx as a plain proxy with the same certificates, without buffering.
+pub(crate) async fn start_nginx(authority: &Authority, pod: SocketAddr, program: &str) -> (SocketAddr, Proxy) {
+    let (dir, listen): (PathBuf, _) = (authority.dir.path().into(), free_port().await);
+    let path = dir.display();
+    let config = format!(
+        "daemon off; worker_processes 2; pid {path}/nginx.pid; error_log {path}/nginx.log;
+         events {{ worker_connections 4096; }}
+         http {{
+           access_log off; keepalive_requests 1000000; client_body_temp_path {path}/b; proxy_temp_path {path}/p;
+           fastcgi_temp_path {path}/f; uwsgi_temp_path {path}/u; scgi_temp_path {path}/s;
+           upstream pods {{ server {pod}; keepalive 64; keepalive_requests 1000000; }}
+           server {{
+             listen {listen} ssl; ssl_certificate {path}/tls/tls.crt; ssl_certificate_key {path}/tls/tls.key;
+             location / {{
+               proxy_pass https://pods; proxy_http_version 1.1; proxy_set_header Connection ''; proxy_buffering off;
+               proxy_ssl_certificate {path}/client/tls.crt; proxy_ssl_certificate_key {path}/client/tls.key;
+               proxy_ssl_trusted_certificate {path}/client/ca.crt; proxy_ssl_verify on;
+               proxy_ssl_name assistant.team-a.svc; proxy_ssl_server_name on;
+             }}
+           }}
+         }}"
+    );
+    fs::write(dir.join("nginx.conf"), config).expect("a file");
+    let mut command = Command::new(program);
+    command.arg("-e").arg(dir.join("nginx.log")).arg("-c").arg(dir.join("nginx.conf")).arg("-p").arg(&dir);
+    let child = command.stderr(Stdio::null()).spawn().expect("nginx should start");
+    until_open(listen).await;
+    (listen, Proxy { pid: child.id(), child })
+}

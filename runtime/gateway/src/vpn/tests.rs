@@ -1,0 +1,142 @@
+use std::{collections::HashMap, time::Duration};
+
+use alcazar_crds::llm_vpn_peer::LlmVpnPeer;
+use alcazar_vpn::{PeerSnapshot, Snapshot};
+use serde_json::{Value, json};
+
+use super::{
+    TunnelError, config, metrics,
+    peers::{Listed, Told, listed},
+    status::{Written, due},
+};
+use crate::{key::Name, settings};
+
+const KEYS: [&str; 2] =
+    ["hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=", "3p7bfXt9wbTTW2HC7OQ1Nz+DQ8hbeGdNrfx+FG+IK08="];
+
+fn objects(all: &[(&str, Value)]) -> HashMap<Name, LlmVpnPeer> {
+    let object = |(name, spec): &(&str, Value)| {
+        let mut whole = json!({"apiVersion": "alcazar.dev/v1alpha1", "kind": "LlmVpnPeer",
+            "metadata": {"name": name, "namespace": "a", "creationTimestamp": "2026-11-23T12:00:00Z"},
+            "spec": {"publicKey": KEYS[0], "address": "10.88.0.7", "owner": "ana"}});
+        for (key, value) in spec.as_object().into_iter().flatten() {
+            let part = if key == "creationTimestamp" || key == "deletionTimestamp" { "metadata" } else { "spec" };
+            whole[part][key] = value.clone();
+        }
+        (Name::new("a", *name), serde_json::from_value(whole).unwrap())
+    };
+    all.iter().map(object).collect()
+}
+
+fn names(all: &[(&str, Value)]) -> Vec<String> {
+    listed(&objects(all)).into_iter().map(|listed| listed.name.name).collect()
+}
+
+#[test]
+fn active_peers_come_in_the_order_they_were_made() {
+    let older = json!({"publicKey": KEYS[1], "creationTimestamp": "2026-11-22T12:00:00Z"});
+    assert_eq!(names(&[("ana", json!({})), ("zoe", older), ("bob", json!({}))]), ["zoe", "ana", "bob"]);
+}
+
+#[test]
+fn what_is_revoked_going_or_unreadable_opens_nothing() {
+    for spec in [
+        json!({"state": "Revoked"}),
+        json!({"deletionTimestamp": "2026-11-23T13:00:00Z"}),
+        json!({"publicKey": "no key"}),
+        json!({"publicKey": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}),
+        json!({"address": "fd00::7"}),
+    ] {
+        assert!(names(&[("ana", spec.clone())]).is_empty(), "{spec}");
+    }
+}
+
+#[test]
+fn a_peer_carries_its_end_and_its_whole_name() {
+    let all = listed(&objects(&[("ana", json!({"expiresAt": "1970-01-01T00:01:40Z"}))]));
+    assert_eq!((all[0].peer.expires_at, &*all[0].peer.name), (Some(100), "a/ana"));
+}
+
+fn one(told: Told) -> Listed {
+    Listed { told, ..listed(&objects(&[("ana", json!({}))])).remove(0) }
+}
+
+fn seen(handshake_at: Option<u64>, received_bytes: u64, sent_bytes: u64) -> PeerSnapshot {
+    let handshake_age = handshake_at.map(|_| Duration::from_secs(7));
+    PeerSnapshot { name: "a/ana".into(), handshake_age, handshake_at, received_bytes, sent_bytes, connections: 2 }
+}
+
+#[test]
+fn status_is_written_when_something_changed_and_only_then() {
+    let nothing = Told::default();
+    assert_eq!(due(&one(nothing), Written::default(), &seen(None, 0, 0)), None, "no handshake here");
+    let first = due(&one(nothing), Written::default(), &seen(Some(100), 10, 20)).unwrap();
+    let told = Told { handshake_at: Some(100), received_bytes: 10, sent_bytes: 20 };
+    assert_eq!(due(&one(told), first, &seen(Some(100), 10, 20)), None);
+    let later = due(&one(told), first, &seen(Some(220), 10, 20)).unwrap();
+    assert_eq!(
+        later,
+        due(&one(nothing), first, &seen(Some(220), 10, 20)).unwrap(),
+        "whether the watch told of it or not"
+    );
+}
+
+#[test]
+fn bytes_of_replicas_add_up_and_the_holder_of_the_session_writes() {
+    let told = Told { handshake_at: Some(100), received_bytes: 1000, sent_bytes: 2000 };
+    assert_eq!(
+        due(&one(told), Written::default(), &seen(Some(90), 5, 5)),
+        None,
+        "another replica has heard of it since"
+    );
+    let here = due(&one(told), Written::default(), &seen(Some(110), 5, 6)).unwrap();
+    let patched = due(&one(told), here, &seen(Some(110), 7, 6)).unwrap();
+    let expected = due(
+        &one(Told { handshake_at: Some(110), received_bytes: 1005, sent_bytes: 2006 }),
+        here,
+        &seen(Some(110), 7, 6),
+    );
+    assert_eq!(Some(patched), expected);
+    // Revoked and let in again: the tunnel counts from zero.
+    assert!(due(&one(told), here, &seen(Some(120), 3, 3)).is_some());
+}
+
+#[test]
+fn metrics_name_peers_and_causes() {
+    let snapshot = Snapshot { peers: vec![seen(Some(100), 10, 20), seen(None, 0, 0)], ..Snapshot::default() };
+    let text = String::from_utf8(metrics::render(&snapshot).unwrap()).unwrap();
+    for line in [
+        r#"alcazar_vpn_peer_handshake_age_seconds{namespace="a",peer="ana"} 7"#,
+        r#"alcazar_vpn_peer_received_bytes_total{namespace="a",peer="ana"} 10"#,
+        r#"alcazar_vpn_peer_sent_bytes_total{namespace="a",peer="ana"} 20"#,
+        r#"alcazar_vpn_peer_connections{namespace="a",peer="ana"} 2"#,
+        r#"alcazar_vpn_dropped_packets_total{cause="spoofed_source"} 0"#,
+        "alcazar_vpn_received_packets_total 0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
+    }
+}
+
+#[test]
+fn settings_that_cannot_work_are_named_and_the_key_is_not_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("privateKey");
+    let settings = |cidr: &str, address: &str| settings::Vpn {
+        enabled: true,
+        private_key_file: key.clone(),
+        cidr: cidr.to_owned(),
+        address: address.to_owned(),
+        ..settings::Vpn::default()
+    };
+    let good = settings("10.88.0.0/16", "10.88.0.1");
+    assert!(matches!(config(&good), Err(TunnelError::ReadKey { .. })));
+    std::fs::write(&key, "not a key").unwrap();
+    let error = config(&good).err().unwrap().to_string();
+    assert!(error.contains("privateKey") && !error.contains("not a key\""), "{error}");
+    std::fs::write(&key, format!("{}\n", KEYS[0])).unwrap();
+    assert!(config(&good).unwrap().check().is_ok());
+    for (cidr, address, field) in [("ten", "10.88.0.1", "vpn.cidr"), ("10.88.0.0/16", "", "vpn.address")] {
+        let error = config(&settings(cidr, address)).err().unwrap().to_string();
+        assert!(error.contains(field), "{error}");
+    }
+}
