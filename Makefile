@@ -70,7 +70,7 @@ images: ## OCI archives target/images/{operator,gateway,runtime}.tar from the Do
 	build/images.sh
 
 sbom: ## a CycloneDX bill of materials of each program: target/sbom
-	build/sbom.sh
+	python3 build/sbom.py
 
 generate: ## CRD YAML, the chart's copy of it, the reference pages
 	build/generate.sh --write
