@@ -69,6 +69,9 @@ cluster-down: ## stops it and leaves nothing behind
 images: ## OCI archives target/images/{operator,gateway,runtime}.tar from the Dockerfile
 	build/images.sh
 
+sbom: ## a CycloneDX bill of materials of each program: target/sbom
+	python3 build/sbom.py
+
 generate: ## CRD YAML, the chart's copy of it, the reference pages
 	build/generate.sh --write
 
@@ -81,4 +84,4 @@ bench-operator: cluster-bin ## what the control plane costs: target/bench/operat
 clean: cluster-down ## stops the cluster and removes target/
 	rm -rf target
 
-.PHONY: help demo test lint test-unit test-signing test-house test-vpn test-model test-clients test-api e2e cluster-bin cluster-up cluster-down images generate check-generated bench-operator clean
+.PHONY: help demo test lint test-unit test-signing test-house test-vpn test-model test-clients test-api e2e cluster-bin cluster-up cluster-down images sbom generate check-generated bench-operator clean

@@ -20,4 +20,4 @@ provisioner: kubernetes.io/no-provisioner
 volumeBindingMode: WaitForFirstConsumer
 YAML
 cargo build --quiet --workspace --bin alcazar-operator
-ALCAZAR_KUBECONFIG=$STATE/admin.kubeconfig cargo test --workspace --test api -- --test-threads=6 "$@"
+ALCAZAR_KUBECONFIG=$STATE/admin.kubeconfig cargo test --workspace --test api --test tenants -- --test-threads=6 "$@"

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::panic, reason = "a program of tests alone: a panic is how a test tells that it failed")]
 
+mod admission;
 mod crds;
 mod firewall;
 mod gateway;

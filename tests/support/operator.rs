@@ -30,6 +30,20 @@ impl Operator {
     /// As [`Operator::start`].
     #[must_use]
     pub fn start_with(cluster: &Cluster, namespace: &TestNamespace, settings: &str) -> Self {
+        Self::start_in(cluster, namespace, settings, &[])
+    }
+
+    /// [`Operator::start`] with what the kubelet tells every pod of the API server's address.
+    ///
+    /// # Panics
+    /// As [`Operator::start`].
+    #[must_use]
+    pub fn start_as_pod(cluster: &Cluster, namespace: &TestNamespace) -> Self {
+        let told = [("KUBERNETES_SERVICE_HOST", "10.96.0.1"), ("KUBERNETES_SERVICE_PORT", "443")];
+        Self::start_in(cluster, namespace, "", &told)
+    }
+
+    fn start_in(cluster: &Cluster, namespace: &TestNamespace, settings: &str, variables: &[(&str, &str)]) -> Self {
         let folder = repo("target/test-operators");
         std::fs::create_dir_all(&folder).expect("target/ should be writable");
         let path = folder.join(format!("{}.yaml", namespace.name));
@@ -49,6 +63,7 @@ impl Operator {
             .env("POD_NAMESPACE", &namespace.name)
             .env("POD_NAME", format!("test-{}", std::process::id()))
             .env("POD_UID", &namespace.name)
+            .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(append)
             .spawn()

@@ -187,6 +187,37 @@ fn every_alert_has_a_runbook_and_every_metric_in_it_exists() {
     }
 }
 
+/// Code spans of the form `path/to/file.rs::test`.
+fn tests_named(text: &str) -> Vec<(&str, &str)> {
+    let spans = text.split('`').skip(1).step_by(2).filter_map(|span| span.split_once("::"));
+    spans.filter(|(file, test)| file.ends_with(".rs") && file.contains('/') && !test.contains(' ')).collect()
+}
+
+/// Whether a file holds a test of this name: an attribute stands at most a few lines above.
+fn has_test(text: &str, test: &str) -> bool {
+    let lines: Vec<&str> = text.lines().collect();
+    let signature = format!("fn {test}(");
+    lines.iter().enumerate().any(|(at, line)| {
+        line.contains(&signature) && lines[at.saturating_sub(4)..at].iter().any(|line| line.contains("test"))
+    })
+}
+
+#[test]
+fn every_test_that_security_pages_name_exists() {
+    let pages = pages().into_iter().filter(|(path, _)| path.starts_with("docs/security/") || path == "SECURITY.md");
+    let (mut wrong, mut n_named) = (Vec::new(), 0);
+    for (path, text) in pages {
+        for (file, test) in tests_named(&text) {
+            n_named += 1;
+            if !has_test(&read(file), test) {
+                wrong.push(format!("{path}: there is no test {test} in {file}"));
+            }
+        }
+    }
+    none(&wrong);
+    assert!(n_named > 50, "only {n_named} tests are named: the pages should have been read");
+}
+
 #[test]
 fn pages_and_code_speak_to_readers() {
     let files = with_extension(&["md", "rs", "toml", "yaml", "sh", "go", "tpl"]).into_iter();
@@ -206,6 +237,9 @@ fn notices_what_is_wrong() {
         broken_links("docs/a.md", text, |target| target == "b.md"),
         ["docs/a.md: links to gone.md, which is not there"]
     );
+    assert_eq!(tests_named("`a/b.rs::c`, `d.rs::e`, `a::b`, `a/b.sh::c`"), [("a/b.rs", "c")]);
+    assert!(has_test("    #[tokio::test]\n    async fn c() {", "c"));
+    assert!(!has_test("fn c() {", "c") && !has_test("#[test]\nfn cd() {", "c"));
     assert!(anchors("## AlcazarNoLeader\n### Two words, here").contains("two-words-here"));
     assert_eq!(inside_talk("a.md", concat!("see /wo", "rk/x")).len(), 1);
     assert_eq!(inside_talk("a.md", concat!("rm target/wo", "rk/x")).len(), 0);
