@@ -3,7 +3,7 @@
 use crate::tree::{Source, none, rust};
 
 /// Files of the operator that may name a client, each with its reason.
-const MAY: [(&str, &str); 15] = [
+const MAY: [(&str, &str); 17] = [
     ("main.rs", "makes it"),
     ("run.rs", "hands it out"),
     ("context.rs", "carries it"),
@@ -15,6 +15,8 @@ const MAY: [(&str, &str); 15] = [
     ("secrets.rs", "reads metadata of named Secrets"),
     ("lease.rs", "leader election"),
     ("authority/apply.rs", "keeps the certificate authority's Secret"),
+    ("authority/gateway.rs", "keeps the gateway's certificates"),
+    ("authority/vpn.rs", "keeps the key of the VPN"),
     ("telemetry/events.rs", "publishes Events"),
     ("telemetry/api_calls.rs", "counts its calls"),
     ("controller/*/observe", "reads what is referenced"),
