@@ -117,8 +117,8 @@ say "kubectl apply -f examples/assistant.yaml"
 kubectl apply -f examples/assistant.yaml
 show_progress
 
-say "kubectl apply -f examples/key.yaml"
-kubectl apply -f examples/key.yaml
+say "kubectl apply -f examples/assistant-key.yaml"
+kubectl apply -f examples/assistant-key.yaml
 kubectl -n "$NS" wait llmk "$NAME" --for=condition=Ready --timeout=30s
 
 say "The question, through the gateway with that key: $QUESTION"

@@ -118,7 +118,11 @@ async fn a_revoked_key_is_refused_and_its_stream_ends() {
         call(&namespace, "late", "/v1/models", "", &["--status"]).await
     };
     let (stream, late) = tokio::join!(stream, revoke);
-    assert!(stream.output.contains("revoked or has expired"), "the stream should end by being told why:\n{}", stream.output);
+    assert!(
+        stream.output.contains("revoked or has expired"),
+        "the stream should end by being told why:\n{}",
+        stream.output
+    );
     assert!(late.code == 4 && late.output.contains(" 401 "), "{}", late.output);
     namespace.close().await;
 }
