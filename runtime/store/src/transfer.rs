@@ -13,7 +13,7 @@ use url::Url;
 use crate::{
     client::{Backoff, Client},
     error::FetchError,
-    hash::{FileDigests, blocking, digest_file},
+    hash::{FileDigests, Options, blocking, digest_file},
     partial::{FileWriter, Partial},
     policy::shown,
     progress::Progress,
@@ -101,7 +101,7 @@ impl<'a> Transfer<'a> {
         let mut resumed = left.done.len() > 0 && is_provable;
         loop {
             self.download(file).await?;
-            let digests = self.digest(file, u64::MAX).await?;
+            let digests = self.digest(file, None).await?;
             let Err(error) = verdict::judge(file, &digests) else { return Ok(digests) };
             self.start_anew(file)?;
             if !resumed {
@@ -112,10 +112,11 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    async fn digest(&self, file: &RemoteFile, limit: u64) -> Result<FileDigests, FetchError> {
-        let path = file.path.below(&self.partial.tree());
+    async fn digest(&self, file: &RemoteFile, limit: Option<u64>) -> Result<FileDigests, FetchError> {
+        let (path, access) = (file.path.below(&self.partial.tree()), self.partial.access());
         let with_git_blob = matches!(file.expected, Expected::GitBlob(_));
-        blocking(move || digest_file(&path, with_git_blob, limit, None)).await
+        let options = move || Options { with_git_blob, limit, progress: None };
+        blocking(move || digest_file(&*access, &path, options(), |_| {})).await
     }
 
     fn start_anew(&self, file: &RemoteFile) -> Result<(), FetchError> {
@@ -203,7 +204,7 @@ impl<'a> Transfer<'a> {
         if arrived == 0 || arrived > MAX_HASHED_FOR_MESSAGE {
             return error;
         }
-        let Ok(found) = self.digest(file, arrived).await else { return error };
+        let Ok(found) = self.digest(file, Some(arrived)).await else { return error };
         let of = state.size.or(file.size).map_or_else(|| "an unknown number of".to_owned(), |size| size.to_string());
         FetchError::Unreachable {
             url: url.clone(),

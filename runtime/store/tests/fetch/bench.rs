@@ -12,7 +12,7 @@ use crate::hub::{Hub, REVISION};
 pub(crate) struct StartsLikeGguf;
 
 impl Inspect for StartsLikeGguf {
-    fn inspect(&self, model: &Path) -> Result<Inspected, FetchError> {
+    fn inspect(&self, _: &dyn alcazar_formats::Access, model: &Path) -> Result<Inspected, FetchError> {
         let mut found = std::fs::read_dir(model).unwrap().map(|entry| entry.unwrap().path());
         let gguf = found.find(|path| path.extension().is_some_and(|extension| extension == "gguf"));
         let start = std::fs::read(gguf.expect("a GGUF file should be there")).unwrap();

@@ -109,7 +109,7 @@ async fn a_layer_beside_served_weights_is_converted_too() {
 struct Anything;
 
 impl Inspect for Anything {
-    fn inspect(&self, _: &Path) -> Result<Inspected, FetchError> {
+    fn inspect(&self, _: &dyn alcazar_formats::Access, _: &Path) -> Result<Inspected, FetchError> {
         Ok(Inspected { architecture: "bert".to_owned(), ..Inspected::default() })
     }
 }
