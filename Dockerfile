@@ -1,4 +1,4 @@
-# Every image of Alcazar. Final targets: operator, runtime (CPU), runtime-cuda.
+# Every image of Alcazar. Final targets: operator, gateway, runtime (CPU), runtime-cuda.
 #
 #   docker build --target operator .          on a machine with an engine
 #   make images                               without one: build/images.sh, buildah and a local base
@@ -14,16 +14,17 @@ ARG CUDA_RUNTIME_BASE=gcr.io/distroless/cc-debian12:nonroot
 FROM ${BUILD_BASE} AS build
 WORKDIR /src
 COPY . .
-# One cargo call for both programs, so that what they share compiles once. An explicit --target keeps
+# One cargo call for all programs, so that what they share compiles once. An explicit --target keeps
 # crt-static away from build scripts and procedural macros, which must stay dynamic.
 # No cache mounts in here: build/images.sh mounts the host's caches, and plain builders ignore them.
 ENV CARGO_TARGET_DIR=/build \
     RUSTFLAGS="-C target-feature=+crt-static" \
     RUSTC_WRAPPER=""
 RUN target="$(rustc -vV | sed -n 's/^host: //p')" && \
-    cargo build --release --locked --target "$target" --bins -p alcazar-operator -p alcazar-server && \
+    cargo build --release --locked --target "$target" --bins -p alcazar-operator -p alcazar-gateway -p alcazar-server && \
     mkdir -p /out && \
-    cp "/build/$target/release/alcazar-operator" "/build/$target/release/alcazar-runtime" /out/
+    cp "/build/$target/release/alcazar-operator" "/build/$target/release/alcazar-gateway" \
+       "/build/$target/release/alcazar-runtime" /out/
 
 # glibc reads these two; without nsswitch.conf the order of its built-in default applies, said here aloud.
 FROM ${BUILD_BASE} AS files
@@ -42,6 +43,18 @@ COPY --from=build /out/alcazar-operator /alcazar-operator
 ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
 USER 65532:65532
 ENTRYPOINT ["/alcazar-operator"]
+
+FROM scratch AS gateway
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.title="alcazar-gateway" \
+      org.opencontainers.image.description="One OpenAI-compatible endpoint for all models, with keys and quotas" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=files /files/ /
+COPY --from=build /out/alcazar-gateway /alcazar-gateway
+ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
+USER 65532:65532
+ENTRYPOINT ["/alcazar-gateway"]
 
 FROM scratch AS runtime
 ARG VERSION=0.1.0

@@ -61,7 +61,7 @@ cluster-up: ## starts the embedded Kubernetes (NODE=0: the API server only)
 cluster-down: ## stops it and leaves nothing behind
 	STATE=$(STATE) tests/cluster/down.sh
 
-images: ## OCI archives target/images/{operator,runtime}.tar from the Dockerfile
+images: ## OCI archives target/images/{operator,gateway,runtime}.tar from the Dockerfile
 	build/images.sh
 
 generate: ## CRD YAML, the chart's copy of it, the reference pages

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# OCI archives target/images/{operator,runtime}.tar from the Dockerfile, without a container engine:
+# OCI archives target/images/{operator,gateway,runtime}.tar from the Dockerfile, without a container engine:
 # buildah in a chroot, as root. Nothing is downloaded inside, nothing is compiled twice, and unchanged
 # inputs do nothing. FORCE=1 builds all the same.
 set -euo pipefail
@@ -10,7 +10,7 @@ source build/buildah.sh
 version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 out=target/images cache=target/images-cache
 # Budgets in MiB, unpacked: growth is noticed here, not on a node.
-declare -A budget=([operator]=25 [runtime]=40)
+declare -A budget=([operator]=25 [gateway]=25 [runtime]=40)
 
 # Everything that can change an image. Tests and golden files cannot.
 inputs() {
@@ -73,19 +73,19 @@ check_size() {
 
 mkdir -p "$out" "$cache/target"
 now=$(inputs)
-if [[ -z ${FORCE:-} && -f $out/operator.tar && -f $out/runtime.tar && $(cat "$out/inputs" 2>/dev/null) == "$now" ]]; then
-  say "images are up to date: $out/{operator,runtime}.tar"
+if [[ -z ${FORCE:-} && -f $out/operator.tar && -f $out/gateway.tar && -f $out/runtime.tar && $(cat "$out/inputs" 2>/dev/null) == "$now" ]]; then
+  say "images are up to date: $out/{operator,gateway,runtime}.tar"
   exit 0
 fi
 began=$SECONDS
 need
 step "downloading what Cargo.lock names and is not here yet" cargo fetch --locked --target "$(rustc -vV | sed -n 's/^host: //p')"
 base=$(build/base.sh)
-for name in operator runtime; do
-  step "image $name (the first one compiles both programs: 5 to 8 minutes on 2 cores, once)" build "$name" "$base"
+for name in operator gateway runtime; do
+  step "image $name (the first one compiles all programs: some minutes on 2 cores, once)" build "$name" "$base"
   step "archive $out/$name.tar" archive "$name"
   check_size "$name"
 done
 buildah rmi --prune >/dev/null # what the new images replaced
 echo "$now" >"$out/inputs"
-say "images: $out/{operator,runtime}.tar in $((SECONDS - began)) s"
+say "images: $out/{operator,gateway,runtime}.tar in $((SECONDS - began)) s"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # make demo: a cluster, the operator, a model, an answer.
-#   CLUSTER=current   uses the cluster of KUBECONFIG (its nodes must be able to pull IMAGE_REGISTRY/{operator,runtime})
+#   CLUSTER=current   uses the cluster of KUBECONFIG (its nodes must be able to pull IMAGE_REGISTRY/{operator,gateway,runtime})
 #                     and fetches the model from the hub; otherwise the embedded Kubernetes and a mirror inside it.
 #   QUESTION="..."    what to ask.
 set -euo pipefail
@@ -27,11 +27,11 @@ cluster_embedded() {
   say "Kubernetes: etcd, API server, kubelet, containerd (the first build takes some minutes)"
   tests/cluster/up.sh
   export KUBECONFIG=$PWD/target/cluster/admin.kubeconfig PATH=$BIN:$PATH
-  say "Images: operator and runtime from the Dockerfile (the first build takes some minutes)"
+  say "Images: operator, gateway and runtime from the Dockerfile (the first build takes some minutes)"
   build/images.sh
   say "A mirror of the model hub inside the cluster, as a site without internet has it"
   tests/cluster/hub/image.sh target/images/hub.tar
-  tests/cluster/import-image.sh target/images/{operator,runtime,hub}.tar
+  tests/cluster/import-image.sh target/images/{operator,gateway,runtime,hub}.tar
   kubectl apply -f tests/cluster/hub/hub.yaml
   kubectl -n hub rollout status deployment/hub --timeout=120s
   # The tag stays the same when the program changes; the annotation lets a running operator be replaced then.

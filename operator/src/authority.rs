@@ -1,16 +1,18 @@
-//! The operator's own certificate authority for the model ports: one CA per installation, one leaf per deployment.
+//! The operator's own certificate authority: one CA per installation, one leaf per deployment and two for the gateway.
 //!
-//! Keys are made and certificates signed here without a client; only [`apply`] talks to the cluster.
+//! Keys are made and certificates signed here without a client; only [`apply`], [`gateway`] and [`vpn`] talk to the cluster.
 //! A private key never leaves this module but inside a Secret: [`PrivateKeyPem`] has no readable `Debug`.
 //! There is no X.509 parser in the operator: a stored leaf is judged by verifying it (see [`rotation`]),
 //! and the CA's name follows from its key, so an issuer is rebuilt from the key alone.
 
 mod apply;
 mod ca;
+mod gateway;
 mod leaf;
 mod rotation;
 #[cfg(test)]
 mod tests;
+mod vpn;
 
 use std::fmt;
 
@@ -21,6 +23,7 @@ use sha2::{Digest, Sha256};
 pub(crate) use self::{
     apply::AuthorityStore,
     ca::Authority,
+    gateway::keep,
     leaf::{Leaf, LeafNames},
     rotation::{KnownLeaf, LeafVerdict, judge},
 };

@@ -96,6 +96,7 @@ pub(crate) mod tests {
         let of = |allowed: fn(char) -> bool| text.chars().all(allowed);
         match pattern {
             "^sha256:[0-9a-f]{64}$" => digest(text).is_some(),
+            "^[0-9a-f]{64}$" => digest(&format!("sha256:{text}")).is_some(),
             "^[A-Za-z0-9][A-Za-z0-9._+-]*$" => {
                 text.starts_with(|c: char| c.is_ascii_alphanumeric())
                     && of(|c| c.is_ascii_alphanumeric() || "._+-".contains(c))

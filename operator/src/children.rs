@@ -76,6 +76,8 @@ pub enum OwnerKind {
     Deployment,
     /// `LlmModel`, by label `alcazar.dev/model`.
     Model,
+    /// `LlmApiKey`, by label `alcazar.dev/api-key`.
+    ApiKey,
 }
 
 impl OwnerKind {
@@ -85,6 +87,7 @@ impl OwnerKind {
         match self {
             Self::Deployment => labels::DEPLOYMENT,
             Self::Model => labels::MODEL,
+            Self::ApiKey => labels::API_KEY,
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Conditions as the API conventions want them: every known type from the first visit on, times that move only with the
-//! status, and `Reconciling` / `Stalled` present only while they are true. Pure.
+//! status, and `Reconciling`, `Stalled` and `PromptLogging` present only while they are true. Pure.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -7,11 +7,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 #[cfg(test)]
 mod tests;
 
-/// Types that are there only while true (kstatus: abnormal-true).
-const ABNORMAL_TRUE: [&str; 2] = ["Reconciling", "Stalled"];
+/// Types that are there only while true (kstatus: abnormal-true; and what nobody should have to look for).
+const ABNORMAL_TRUE: [&str; 3] = ["Reconciling", "Stalled", "PromptLogging"];
 
 /// Reasons of `Ready` that are a matter of time, not of somebody's doing: no Event tells of them.
-const UNDERWAY: [&str; 14] = [
+const UNDERWAY: [&str; 15] = [
     "Pending",
     "Fetching",
     "Verifying",
@@ -26,7 +26,11 @@ const UNDERWAY: [&str; 14] = [
     "ScaledToZero",
     "IsolationUnproven",
     "ModelStalled",
+    "Revoked",
 ];
+
+/// Reasons of a `Ready` that was lost because somebody asked for it.
+const ON_PURPOSE: [&str; 3] = ["Suspended", "ScaledToZero", "Revoked"];
 
 /// Longest message that a condition may carry (`metav1.Condition`).
 const MESSAGE_LENGTH: usize = 32_768;
@@ -144,7 +148,7 @@ pub fn transition(old: &[Condition], new: &[Condition]) -> Option<Transition> {
     let tell = |warning| Some(Transition { warning, reason: ready.reason.clone(), message: ready.message.clone() });
     match (before.is_some_and(|before| before.status == "True"), ready.status == "True") {
         (false, true) => tell(false),
-        (true, false) => tell(ready.reason != "Suspended" && ready.reason != "ScaledToZero"),
+        (true, false) => tell(!ON_PURPOSE.contains(&ready.reason.as_str())),
         (true, true) => None,
         (false, false) => {
             let known = before.is_some_and(|before| before.reason == ready.reason);

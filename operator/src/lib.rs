@@ -1,6 +1,6 @@
 //! The operator: turns the kinds of Alcazar into private pods.
 //!
-//! Two controllers of one shape (observe → validate → plan → build → apply → status) stand on a small
+//! Four controllers of one shape (observe → validate → plan → build → apply → status) stand on a small
 //! frame: [`store`] keeps what the watches saw, [`queue`] says whose turn it is, [`runner`] gives turns,
 //! [`apply`] brings built objects to the cluster and only when they differ, [`conditions`] keeps status honest.
 #![forbid(unsafe_code)]
@@ -9,6 +9,7 @@ pub mod admin;
 pub mod apply;
 pub mod authority;
 mod bounds;
+pub mod canary;
 pub mod children;
 pub mod compare;
 pub mod conditions;
@@ -19,6 +20,7 @@ pub mod lease;
 pub mod lookup;
 pub mod pod_http;
 pub mod queue;
+mod random;
 pub mod run;
 pub mod runner;
 pub mod secrets;

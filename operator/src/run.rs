@@ -12,8 +12,9 @@ use tracing::{error, info};
 
 use crate::{
     admin::{self, Admin},
+    authority, canary,
     context::{Clock, Context, FIELD_MANAGER},
-    controller::{deployment::LlmDeployments, model::LlmModels},
+    controller::{api_key::LlmApiKeys, deployment::LlmDeployments, model::LlmModels, vpn_peer::LlmVpnPeers},
     env_vars,
     lease::{Election, Identity, Pod},
     runner::{self, Waker},
@@ -69,12 +70,19 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
     let mut signals = Signals::new()?;
     let listen = settings.admin_listen;
     let listener = admin::bind(listen).await.map_err(|source| Error::Listen { address: listen, source })?;
+    let at = settings.canary_listen;
+    let canary = canary::bind(at).await.map_err(|source| Error::Listen { address: at, source })?;
     let (ctx, election) = connect(settings).await?;
     let (wakers, woken) = wakers();
     let watches = watch::start(&ctx, &wakers, &stop);
     let mut background = JoinSet::new();
     let admin = Admin { stores: ctx.stores.clone(), metrics: ctx.metrics.clone() };
     background.spawn(admin::serve(listener, admin, stop.clone()));
+    let (metrics, until) = (ctx.metrics.clone(), stop.clone());
+    background.spawn(async move {
+        canary::serve(canary, metrics, until).await;
+        Ok(())
+    });
     let leading = lead(Arc::clone(&ctx), election, wakers, woken, stop.clone());
     tokio::pin!(leading);
     let outcome = tokio::select! {
@@ -84,23 +92,33 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
             stop.cancel();
             tokio::time::timeout(GRACE, leading).await.unwrap_or(Ok(()))
         }
-        _ = background.join_next() => Err(Error::PartEnded { part: "admin server" }),
+        _ = background.join_next() => Err(Error::PartEnded { part: "admin server or the canary" }),
     };
     stop.cancel();
     drop((watches, background));
     outcome
 }
 
-/// What wakes both controllers.
+/// What wakes the controllers.
 struct Woken {
     deployments: tokio::sync::mpsc::UnboundedReceiver<Key>,
     models: tokio::sync::mpsc::UnboundedReceiver<Key>,
+    api_keys: tokio::sync::mpsc::UnboundedReceiver<Key>,
+    vpn_peers: tokio::sync::mpsc::UnboundedReceiver<Key>,
 }
 
 fn wakers() -> (Wakers, Woken) {
     let (wake_deployments, deployments) = Waker::channel();
     let (wake_models, models) = Waker::channel();
-    (Wakers { deployments: wake_deployments, models: wake_models }, Woken { deployments, models })
+    let (wake_api_keys, api_keys) = Waker::channel();
+    let (wake_vpn_peers, vpn_peers) = Waker::channel();
+    let wakers = Wakers {
+        deployments: wake_deployments,
+        models: wake_models,
+        api_keys: wake_api_keys,
+        vpn_peers: wake_vpn_peers,
+    };
+    (wakers, Woken { deployments, models, api_keys, vpn_peers })
 }
 
 async fn connect(settings: Settings) -> Result<(Arc<Context>, Election), Error> {
@@ -135,7 +153,7 @@ async fn client(metrics: Metrics) -> Result<Client, Error> {
     Ok(builder.with_layer(&ApiCalls::new(metrics)).build())
 }
 
-/// Waits for complete caches and the Lease, then runs both controllers for as long as it holds.
+/// Waits for complete caches and the Lease, then runs the controllers for as long as it holds.
 async fn lead(
     ctx: Arc<Context>,
     mut election: Election,
@@ -154,6 +172,12 @@ async fn lead(
     controllers.spawn(models.clone().watch_fetches(Arc::clone(&ctx), wakers.models, passes.clone()));
     controllers.spawn(runner::run(deployments, Arc::clone(&ctx), woken.deployments, passes.clone()));
     controllers.spawn(runner::run(models, Arc::clone(&ctx), woken.models, passes.clone()));
+    controllers.spawn(runner::run(LlmApiKeys, Arc::clone(&ctx), woken.api_keys, passes.clone()));
+    controllers.spawn(runner::run(LlmVpnPeers, Arc::clone(&ctx), woken.vpn_peers, passes.clone()));
+    controllers.spawn({
+        let (ctx, stop) = (Arc::clone(&ctx), passes.clone());
+        async move { authority::keep(&ctx, stop).await }
+    });
     let held = tokio::select! {
         held = election.hold(&stop) => held,
         _ = controllers.join_next() => {

@@ -3,10 +3,11 @@
 use std::{
     collections::BTreeMap,
     fs, io,
-    net::SocketAddr,
+    net::{Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
+use alcazar_contract::CANARY_PORT;
 use alcazar_crds::llm_model::DEFAULT_SIZE;
 use ipnet::IpNet;
 use k8s_openapi::{api::networking::v1::NetworkPolicyPeer, apimachinery::pkg::api::resource::Quantity};
@@ -15,8 +16,15 @@ use url::Url;
 
 use crate::{admin, compare::quantity};
 
+mod gateway;
+mod rules;
 #[cfg(test)]
 mod tests;
+
+pub use self::{
+    gateway::{Gateway, Vpn},
+    rules::{Isolation, Require},
+};
 
 /// The settings as the file has them; [`load`] has checked them.
 #[derive(Clone, Debug, Deserialize)]
@@ -36,6 +44,9 @@ pub struct Settings {
     /// Where /metrics, /livez and /readyz are served.
     #[serde(default = "default_listen")]
     pub admin_listen: SocketAddr,
+    /// Where the canary answers everybody who can reach it.
+    #[serde(default = "default_canary")]
+    pub canary_listen: SocketAddr,
     /// Namespaces to look after; empty: all.
     #[serde(default)]
     pub watch_namespaces: Vec<String>,
@@ -57,6 +68,15 @@ pub struct Settings {
     /// Used where a spec says nothing.
     #[serde(default)]
     pub defaults: Defaults,
+    /// The gateway and its VPN.
+    #[serde(default)]
+    pub gateway: Gateway,
+    /// What every model of the cluster must have.
+    #[serde(default)]
+    pub require: Require,
+    /// What the proof of isolation tries besides what it always tries.
+    #[serde(default)]
+    pub isolation: Isolation,
 }
 
 /// Pull policy of the runtime images.
@@ -110,6 +130,11 @@ impl Default for Defaults {
 
 fn default_listen() -> SocketAddr {
     SocketAddr::from(([0, 0, 0, 0], admin::PORT))
+}
+
+/// Of both families, where the machine has both.
+fn default_canary() -> SocketAddr {
+    SocketAddr::from((Ipv6Addr::UNSPECIFIED, CANARY_PORT))
 }
 
 fn default_hub() -> String {
@@ -187,6 +212,9 @@ impl Settings {
                 )?;
             }
         }
+        self.gateway.check()?;
+        self.require.check()?;
+        self.isolation.check()?;
         self.defaults.check()
     }
 
@@ -218,6 +246,24 @@ fn is_http_url(text: &str) -> bool {
 fn is_dns_label(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     !text.is_empty() && text.len() <= 63 && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
+}
+
+/// Labels with dots between them, lower-case.
+fn is_dns_name(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(is_dns_label)
+}
+
+/// `host:port`, the host an address (IPv6 in brackets) or a DNS name.
+fn is_target(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let host = bracketed.map_or_else(|| is_dns_name(host), |host| host.parse::<Ipv6Addr>().is_ok());
+    host && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+/// An IP address with a port; an IPv6 address in brackets.
+fn is_address(text: &str) -> bool {
+    text.parse::<SocketAddr>().is_ok_and(|address| address.port() > 0)
 }
 
 fn is_host(text: &str) -> bool {

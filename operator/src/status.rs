@@ -58,6 +58,18 @@ impl Status for alcazar_crds::llm_deployment::LlmDeploymentStatus {
     }
 }
 
+impl Status for alcazar_crds::llm_api_key::LlmApiKeyStatus {
+    fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+}
+
+impl Status for alcazar_crds::llm_vpn_peer::LlmVpnPeerStatus {
+    fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+}
+
 /// What became of a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {

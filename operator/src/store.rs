@@ -14,8 +14,6 @@ use std::{
     time::Instant,
 };
 
-use alcazar_contract::labels;
-
 use crate::children::OwnerKind;
 
 mod cached;
@@ -68,13 +66,16 @@ pub struct Changed {
     pub owners: BTreeSet<OwnerKey>,
     /// Objects of the kind itself, for kinds that have a controller.
     pub objects: BTreeSet<Key>,
+    /// What the objects are found by, as they are and as they were; see [`Kind::marks`].
+    pub marks: BTreeSet<Box<str>>,
     /// The change is our own write, come back by the watch: who wrote it knows already.
     pub(crate) echo: Option<Wrote>,
 }
 
 impl Changed {
-    fn note(&mut self, key: &Key, owner: Option<&OwnerKey>) {
-        self.owners.extend(owner.cloned());
+    fn note<K>(&mut self, key: &Key, object: &Cached<K>) {
+        self.owners.extend(object.owner.clone());
+        self.marks.extend(object.marks.iter().cloned());
         self.objects.insert(key.clone());
     }
 
@@ -86,6 +87,7 @@ impl Changed {
 struct Inner<K> {
     objects: HashMap<Key, Arc<Cached<K>>>,
     by_owner: HashMap<OwnerKey, BTreeSet<String>>,
+    by_mark: HashMap<Box<str>, BTreeSet<Key>>,
 }
 
 /// All objects of one kind that the operator may see.
@@ -107,7 +109,7 @@ impl<K> Clone for Store<K> {
 
 impl<K> Default for Store<K> {
     fn default() -> Self {
-        let inner = Inner { objects: HashMap::new(), by_owner: HashMap::new() };
+        let inner = Inner { objects: HashMap::new(), by_owner: HashMap::new(), by_mark: HashMap::new() };
         Self { inner: Arc::new(RwLock::new(inner)), settled: Arc::default(), lists_due: Arc::new(AtomicUsize::new(1)) }
     }
 }
@@ -146,6 +148,13 @@ impl<K> Store<K> {
     pub fn keys_where(&self, wanted: impl Fn(&Key, &Cached<K>) -> bool) -> Vec<Key> {
         let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
         inner.objects.iter().filter(|(key, object)| wanted(key, object)).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Keys of the objects that are found by `mark`, in order.
+    #[must_use]
+    pub fn marked(&self, mark: &str) -> Vec<Key> {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        inner.by_mark.get(mark).into_iter().flatten().cloned().collect()
     }
 
     /// How many objects there are.
@@ -203,13 +212,18 @@ impl<K> Store<K> {
             }
             let echo = old.written.as_ref().filter(|written| !written.heard.swap(true, Ordering::Relaxed))?;
             changed.echo = Some(echo.what);
-            changed.note(&key, old.owner.as_ref());
+            changed.note(&key, old);
             return Some(changed);
         }
         if let Some(old) = inner.objects.get(&key) {
-            changed.note(&key, old.owner.as_ref());
+            if old.uid == new.uid && old.json == new.json {
+                // Another version of what nobody reads: somebody else's part of the status.
+                inner.insert(key, new);
+                return None;
+            }
+            changed.note(&key, old);
         }
-        changed.note(&key, new.owner.as_ref());
+        changed.note(&key, &new);
         inner.insert(key, new);
         Some(changed)
     }
@@ -224,7 +238,7 @@ impl<K> Store<K> {
             return None;
         }
         let mut changed = Changed::default();
-        changed.note(&key, old.owner.as_ref());
+        changed.note(&key, old);
         inner.remove(&key);
         Some(changed)
     }
@@ -264,7 +278,7 @@ impl<K> Store<K> {
         let mut changed = Changed::default();
         for key in stale {
             if let Some(old) = inner.remove(&key) {
-                changed.note(&key, old.owner.as_ref());
+                changed.note(&key, &old);
             }
         }
         (!changed.is_empty()).then_some(changed)
@@ -277,11 +291,22 @@ impl<K> Inner<K> {
         if let Some(owner) = &new.owner {
             self.by_owner.entry(owner.clone()).or_default().insert(key.name.clone());
         }
+        for mark in &new.marks {
+            self.by_mark.entry(mark.clone()).or_default().insert(key.clone());
+        }
         self.objects.insert(key, Arc::new(new));
     }
 
     fn remove(&mut self, key: &Key) -> Option<Arc<Cached<K>>> {
         let old = self.objects.remove(key)?;
+        for mark in &old.marks {
+            if let Some(keys) = self.by_mark.get_mut(mark) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.by_mark.remove(mark);
+                }
+            }
+        }
         if let Some(owner) = &old.owner
             && let Some(names) = self.by_owner.get_mut(owner)
         {
@@ -296,7 +321,7 @@ impl<K> Inner<K> {
 
 /// Whose child an object with these labels is. A deployment's own model carries the deployment's label.
 fn owner_of(namespace: &str, label: impl Fn(&str) -> Option<String>) -> Option<OwnerKey> {
-    [(labels::DEPLOYMENT, OwnerKind::Deployment), (labels::MODEL, OwnerKind::Model)]
+    [OwnerKind::Deployment, OwnerKind::Model, OwnerKind::ApiKey]
         .into_iter()
-        .find_map(|(name, kind)| Some(OwnerKey { kind, key: Key::new(namespace, label(name)?) }))
+        .find_map(|kind| Some(OwnerKey { kind, key: Key::new(namespace, label(kind.label())?) }))
 }

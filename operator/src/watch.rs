@@ -36,9 +36,13 @@ const WATCH_SECONDS: u32 = 120;
 /// Objects of one page of the first list: bounds the memory that a start needs.
 const PAGE: u32 = 100;
 
-/// Wakes the objects of both kinds.
+/// Wakes the objects of our kinds.
 #[derive(Clone, Debug)]
 pub struct Wakers {
+    /// `LlmApiKey`.
+    pub api_keys: Waker,
+    /// `LlmVpnPeer`.
+    pub vpn_peers: Waker,
     /// `LlmDeployment`.
     pub deployments: Waker,
     /// `LlmModel`.
@@ -55,6 +59,7 @@ impl Wakers {
             match owner.kind {
                 OwnerKind::Deployment => self.deployments.wake(owner.key),
                 OwnerKind::Model => self.models.wake(owner.key),
+                OwnerKind::ApiKey => self.api_keys.wake(owner.key),
             }
         }
     }
@@ -71,6 +76,14 @@ pub fn start(ctx: &Arc<Context>, wakers: &Wakers, stop: &CancellationToken) -> J
     spawn_for(&mut tasks, ctx, &stores.llm_models, stop, "", {
         let (ctx, wakers) = (Arc::clone(ctx), wakers.clone());
         move |changed| model_changed(&ctx, &wakers, changed)
+    });
+    spawn_for(&mut tasks, ctx, &stores.llm_api_keys, stop, "", {
+        let (keys, waker) = (stores.llm_api_keys.clone(), wakers.api_keys.clone());
+        move |changed| grant_changed(&keys, &waker, &changed)
+    });
+    spawn_for(&mut tasks, ctx, &stores.llm_vpn_peers, stop, "", {
+        let (peers, waker) = (stores.llm_vpn_peers.clone(), wakers.vpn_peers.clone());
+        move |changed| grant_changed(&peers, &waker, &changed)
     });
     let ours = format!("{}={}", labels::MANAGED_BY, labels::MANAGED_BY_VALUE);
     macro_rules! children {
@@ -104,9 +117,18 @@ fn model_changed(ctx: &Context, wakers: &Wakers, changed: Changed) {
     wakers.owners(changed);
 }
 
+/// A key or a peer wakes itself, but not by its own status, and all that have its hash, its key or its address.
+fn grant_changed<K>(store: &Store<K>, waker: &Waker, changed: &Changed) {
+    if changed.echo == Some(Wrote::Status) {
+        return;
+    }
+    let alike: BTreeSet<Key> = changed.marks.iter().flat_map(|mark| store.marked(mark)).collect();
+    alike.union(&changed.objects).for_each(|key| waker.wake(key.clone()));
+}
+
 /// Deployments of the same namespace that name the model.
 fn users_of(deployments: &Store<LlmDeployment>, model: &Key) -> Vec<Key> {
-    deployments.keys_where(|key, object| key.namespace == model.namespace && object.model_name() == Some(&model.name))
+    deployments.marked(&model.name).into_iter().filter(|key| key.namespace == model.namespace).collect()
 }
 
 fn spawn_for<K: Kind>(

@@ -1,13 +1,16 @@
 //! The operator's own firewall, and that an empty list never means everybody.
 
-use crate::render::{list, of_kind, render, the};
+use crate::render::{list, named, of_kind, render, the};
 
 #[test]
-fn without_peers_nothing_comes_in() {
+fn without_peers_only_the_canary_answers() {
     let objects = render(&[]);
     let spec = &the(&objects, "NetworkPolicy")["spec"];
     assert_eq!(spec["policyTypes"].as_sequence().map(Vec::len), Some(2));
-    assert!(list(&spec["ingress"]).is_empty());
+    let ingress = list(&spec["ingress"]);
+    assert_eq!(ingress.len(), 1);
+    assert_eq!(list(&ingress[0]["ports"])[0]["port"], alcazar_contract::CANARY_PORT);
+    assert_eq!(list(&ingress[0]["from"]).len(), 1, "every pod, and nobody from outside");
 }
 
 #[test]
@@ -15,9 +18,9 @@ fn metrics_are_open_to_the_named_peers_only() {
     let peers = r#"metrics.from=[{"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"monitoring"}}}]"#;
     let objects = render(&[peers]);
     let ingress = list(&the(&objects, "NetworkPolicy")["spec"]["ingress"]);
-    assert_eq!(ingress.len(), 1);
-    assert_eq!(list(&ingress[0]["from"]).len(), 1);
-    assert_eq!(list(&ingress[0]["ports"])[0]["port"], 8080);
+    assert_eq!(ingress.len(), 2);
+    assert_eq!(list(&ingress[1]["from"]).len(), 1);
+    assert_eq!(list(&ingress[1]["ports"])[0]["port"], 8080);
 }
 
 #[test]
@@ -55,4 +58,17 @@ fn the_api_server_can_be_narrowed() {
 #[test]
 fn it_can_be_left_out() {
     assert!(of_kind(&render(&["networkPolicy.enabled=false"]), "NetworkPolicy").is_empty());
+}
+
+#[test]
+fn the_canary_can_be_reached_by_the_operator_too() {
+    let objects = render(&[]);
+    let service = &named(&objects, "Service", "alcazar-canary")["spec"];
+    assert_eq!(list(&service["ports"])[0]["port"], 8083);
+    assert_eq!(service["selector"]["app.kubernetes.io/name"], "alcazar-operator");
+    let egress = list(&the(&objects, "NetworkPolicy")["spec"]["egress"]);
+    let own = egress.iter().find(|rule| list(&rule["ports"])[0]["port"] == 8083).expect("a rule for its own canary");
+    let peer = &list(&own["to"])[0];
+    assert_eq!(peer["podSelector"]["matchLabels"]["app.kubernetes.io/name"], "alcazar-operator");
+    assert!(peer["namespaceSelector"].is_null(), "of its own namespace");
 }

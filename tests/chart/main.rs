@@ -6,6 +6,7 @@
 
 mod crds;
 mod firewall;
+mod gateway;
 mod monitoring;
 mod pods;
 mod rbac;

@@ -13,7 +13,7 @@ fn nothing_of_prometheus_without_its_kinds() {
 #[test]
 fn monitors_and_rules_where_the_kinds_are() {
     let objects = render_with(&[r#"metrics.labels={"release":"prometheus"}"#], PROMETHEUS);
-    assert_eq!(of_kind(&objects, "PodMonitor").len(), 2);
+    assert_eq!(of_kind(&objects, "PodMonitor").len(), 3, "operator, gateway, model pods");
     let rule = the(&objects, "PrometheusRule");
     assert_eq!(rule["metadata"]["labels"]["release"], "prometheus");
     let off = render_with(&["metrics.podMonitors=false", "metrics.rules=false"], PROMETHEUS);

@@ -1,11 +1,22 @@
-//! The operator's own pod passes Pod Security "restricted" and more.
+//! The pods of operator and gateway pass Pod Security "restricted" and more.
 
-use crate::render::{helm, list, name, of_kind, render, the};
+use serde_yaml::Value;
+
+use crate::{
+    gateway::VPN,
+    render::{helm, list, name, of_kind, render, the, the_gateways},
+};
 
 #[test]
-fn the_operators_pod_is_restricted() {
-    let objects = render(&[]);
-    let spec = &the(&objects, "Deployment")["spec"]["template"]["spec"];
+fn the_pods_are_restricted() {
+    let objects = render(&[VPN]);
+    for deployment in [the(&objects, "Deployment"), the_gateways(&objects, "Deployment")] {
+        is_restricted(&deployment["spec"]["template"]["spec"]);
+    }
+}
+
+#[track_caller]
+fn is_restricted(spec: &Value) {
     let pod = &spec["securityContext"];
     assert_eq!(pod["runAsNonRoot"], true);
     assert!(pod["runAsUser"].as_u64() >= Some(10_000), "a high user id");
@@ -14,7 +25,7 @@ fn the_operators_pod_is_restricted() {
         assert!(spec[forbidden].is_null(), "{forbidden}");
     }
     for volume in list(&spec["volumes"]) {
-        assert!(!volume["configMap"].is_null(), "{volume:?}");
+        assert!(!volume["configMap"].is_null() || !volume["secret"].is_null(), "{volume:?}");
     }
     for container in list(&spec["containers"]) {
         let context = &container["securityContext"];
@@ -37,10 +48,12 @@ fn the_operators_pod_is_restricted() {
 #[test]
 fn secrets_do_not_come_by_the_environment() {
     let objects = render(&[]);
-    let container = &the(&objects, "Deployment")["spec"]["template"]["spec"]["containers"][0];
-    assert!(container["envFrom"].is_null());
-    for variable in list(&container["env"]) {
-        assert!(variable["valueFrom"]["secretKeyRef"].is_null(), "{variable:?}");
+    for deployment in [the(&objects, "Deployment"), the_gateways(&objects, "Deployment")] {
+        let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+        assert!(container["envFrom"].is_null());
+        for variable in container["env"].as_sequence().into_iter().flatten() {
+            assert!(variable["valueFrom"]["secretKeyRef"].is_null(), "{variable:?}");
+        }
     }
 }
 
@@ -75,15 +88,13 @@ fn names_stay_within_63_characters() {
 
 #[test]
 fn every_object_says_whose_it_is() {
-    for object in render(&["replicas=2"]).iter().filter(|object| object["kind"] != "CustomResourceDefinition") {
+    for object in render(&["replicas=2", "gateway.replicas=2", VPN])
+        .iter()
+        .filter(|object| object["kind"] != "CustomResourceDefinition")
+    {
         let labels = &object["metadata"]["labels"];
-        assert_eq!(
-            labels["app.kubernetes.io/name"],
-            "alcazar-operator",
-            "{} {}",
-            object["kind"].as_str().unwrap_or_default(),
-            name(object)
-        );
+        let program = labels["app.kubernetes.io/name"].as_str().unwrap_or_default();
+        assert!(["alcazar-operator", "alcazar-gateway"].contains(&program), "{} {}", program, name(object));
         assert_eq!(labels["app.kubernetes.io/part-of"], "alcazar");
     }
 }

@@ -6,9 +6,15 @@ use crate::render::{NAMESPACE, list, name, of_kind, render, strings};
 
 /// The rules of everything that is bound to the operator's account.
 fn granted(objects: &[Value]) -> Vec<(String, &Value)> {
+    granted_to(objects, "alcazar-operator")
+}
+
+/// The rules of everything that is bound to that account.
+fn granted_to<'a>(objects: &'a [Value], account: &str) -> Vec<(String, &'a Value)> {
     let mut rules = Vec::new();
     for (binding, role) in [("ClusterRoleBinding", "ClusterRole"), ("RoleBinding", "Role")] {
-        for binding in of_kind(objects, binding) {
+        let bindings = of_kind(objects, binding).into_iter().filter(|it| list(&it["subjects"])[0]["name"] == account);
+        for binding in bindings {
             let bound = of_kind(objects, role).into_iter().find(|role| {
                 name(role) == binding["roleRef"]["name"].as_str().unwrap_or_default()
                     && role["metadata"]["namespace"] == binding["metadata"]["namespace"]
@@ -80,7 +86,8 @@ fn nobody_becomes_more_than_he_is() {
 fn the_specs_of_people_are_never_written() {
     let objects = render(&[]);
     for (_, rule) in granted(&objects) {
-        if strings(&rule["resources"]).contains(&"llmdeployments") {
+        let of_people = |resource: &&str| ["llmdeployments", "llmapikeys", "llmvpnpeers"].contains(resource);
+        if strings(&rule["resources"]).iter().any(of_people) {
             assert_eq!(strings(&rule["verbs"]), ["get", "list", "watch"]);
         }
     }
@@ -99,18 +106,22 @@ fn named_namespaces_get_roles_and_no_cluster_role() {
     let in_namespaces: Vec<_> =
         cluster.iter().filter(|rule| strings(&rule["apiGroups"]) != ["storage.k8s.io"]).collect();
     for namespace in ["team-a", "team-b"] {
-        let role = of_kind(&named, "Role").into_iter().find(|role| role["metadata"]["namespace"] == namespace);
+        let of_operator =
+            |role: &&Value| role["metadata"]["namespace"] == namespace && name(role) == "alcazar-operator";
+        let role = of_kind(&named, "Role").into_iter().find(of_operator);
         let rules: Vec<_> = list(&role.expect("each namespace should have a Role")["rules"]).iter().collect();
         assert_eq!(rules, in_namespaces, "{namespace}");
     }
-    assert_eq!(of_kind(&named, "RoleBinding").len(), 3, "one for each namespace, and one for its own");
+    assert_eq!(of_kind(&named, "RoleBinding").len(), 6, "one for each namespace and one for its own, of both programs");
 }
 
 #[test]
 fn its_own_namespace_is_opened_by_name() {
     let objects = render(&[]);
     let own = of_kind(&objects, "Role").into_iter().find(|role| role["metadata"]["namespace"] == NAMESPACE);
-    for rule in list(&own.expect("there should be a Role in the operator's namespace")["rules"]) {
+    let own = own.expect("there should be a Role in the operator's namespace");
+    assert_eq!(name(own), "alcazar-operator-own");
+    for rule in list(&own["rules"]) {
         assert!(strings(&rule["verbs"]) == ["create"] || !strings(&rule["resourceNames"]).is_empty(), "{rule:?}");
     }
 }
@@ -118,9 +129,12 @@ fn its_own_namespace_is_opened_by_name() {
 #[test]
 fn bindings_name_the_account_of_the_pod() {
     let objects = render(&[]);
-    let account = name(of_kind(&objects, "ServiceAccount")[0]);
     let bindings = of_kind(&objects, "RoleBinding").into_iter().chain(of_kind(&objects, "ClusterRoleBinding"));
     for binding in bindings {
+        let program = &binding["metadata"]["labels"]["app.kubernetes.io/name"];
+        let of_program = |it: &&Value| it["metadata"]["labels"]["app.kubernetes.io/name"] == *program;
+        let account = of_kind(&objects, "ServiceAccount").into_iter().find(of_program);
+        let account = name(account.expect("there should be an account"));
         let subjects = list(&binding["subjects"]);
         assert_eq!(subjects.len(), 1);
         assert_eq!((&subjects[0]["name"], &subjects[0]["namespace"]), (&account.into(), &NAMESPACE.into()));
@@ -139,7 +153,11 @@ fn roles_for_people_bind_nobody_and_aggregate_only_when_asked() {
     };
     assert_eq!((labels(&quiet), labels(&asked)), (0, 2));
     assert!(
-        of_kind(&render(&["rbac.userRoles=false"]), "ClusterRole").iter().all(|role| name(role) == "alcazar-operator")
+        of_kind(&render(&["rbac.userRoles=false"]), "ClusterRole").iter().all(|role| [
+            "alcazar-operator",
+            "alcazar-gateway"
+        ]
+        .contains(&name(role)))
     );
 }
 
@@ -150,4 +168,29 @@ fn services_that_are_sources_can_be_read_where_they_are_named() {
     let rules = list(&role.expect("there should be a Role in hub")["rules"]);
     assert_eq!(rules.len(), 1);
     assert_eq!((strings(&rules[0]["resources"]), strings(&rules[0]["verbs"])), (vec!["services"], vec!["get"]));
+}
+
+/// The table of docs/security: what the gateway may do, all of it.
+#[test]
+fn the_gateway_may_read_three_kinds_and_endpoints_and_patch_two_statuses() {
+    let words = |rules: Vec<(String, &Value)>| {
+        let mut all: Vec<_> = rules
+            .iter()
+            .map(|(_, rule)| format!("{} {}", strings(&rule["verbs"]).join(","), strings(&rule["resources"]).join(",")))
+            .collect();
+        all.sort();
+        all
+    };
+    let everywhere = words(granted_to(&render(&[]), "alcazar-gateway"));
+    assert_eq!(
+        everywhere,
+        [
+            "get,list,watch endpointslices",
+            "get,list,watch llmapikeys,llmvpnpeers,llmdeployments",
+            "patch llmapikeys/status,llmvpnpeers/status",
+        ]
+    );
+    let named = words(granted_to(&render(&[r#"watchNamespaces=["team-a"]"#]), "alcazar-gateway"));
+    assert_eq!(named[1..], everywhere, "and the endpoints of its own replicas");
+    assert_eq!(named[0], "get,list,watch endpointslices");
 }

@@ -53,11 +53,33 @@ pub(crate) fn of_kind<'a>(objects: &'a [Value], kind: &str) -> Vec<&'a Value> {
     objects.iter().filter(|object| object["kind"] == kind).collect()
 }
 
+/// The one object of that kind of the operator itself, its canary left out.
 #[track_caller]
 pub(crate) fn the<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
-    let found = of_kind(objects, kind);
-    assert_eq!(found.len(), 1, "there should be one {kind}");
+    one(objects, kind, "alcazar-operator")
+}
+
+/// The one object of that kind of the gateway.
+#[track_caller]
+pub(crate) fn the_gateways<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
+    one(objects, kind, "alcazar-gateway")
+}
+
+#[track_caller]
+fn one<'a>(objects: &'a [Value], kind: &str, program: &str) -> &'a Value {
+    let of_program = |object: &&Value| {
+        object["metadata"]["labels"]["app.kubernetes.io/name"] == program && name(object) != "alcazar-canary"
+    };
+    let found: Vec<_> = of_kind(objects, kind).into_iter().filter(of_program).collect();
+    assert_eq!(found.len(), 1, "there should be one {kind} of {program}");
     found[0]
+}
+
+/// The object of that kind and name.
+#[track_caller]
+pub(crate) fn named<'a>(objects: &'a [Value], kind: &str, wanted: &str) -> &'a Value {
+    let found = of_kind(objects, kind).into_iter().find(|object| name(object) == wanted);
+    found.unwrap_or_else(|| panic!("there should be a {kind} {wanted}"))
 }
 
 pub(crate) fn name(object: &Value) -> &str {

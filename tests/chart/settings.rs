@@ -24,6 +24,8 @@ fn the_defaults_are_read() {
     assert_eq!(settings.runtime_cuda_image, "");
     assert_eq!(settings.defaults.storage_class_name, None);
     assert!(settings.watch_namespaces.is_empty() && settings.metrics_from.is_empty());
+    assert!(settings.gateway.enabled && settings.gateway.tls_secret_name.is_none() && !settings.gateway.vpn.enabled);
+    assert!(!settings.require.digest && settings.isolation.extra_targets.is_empty());
 }
 
 #[test]
@@ -35,6 +37,9 @@ fn every_value_arrives() {
         r#"sources={"huggingFaceEndpoint":"http://hub.hub.svc","allowedHosts":["hub.hub.svc"],"cidrs":{"cdn.example.com":["192.0.2.0/24"]}}"#,
         r#"propagatedLabels=["cost-centre"]"#,
         r#"metrics.from=[{"podSelector":{"matchLabels":{"app":"prometheus"}}}]"#,
+        r#"gateway={"tlsSecretName":"public","extraNames":["models.example.com"],"vpn":{"enabled":true,"endpoint":"vpn.example.com:51820","cidr":"10.9.0.0/24","gatewayAddress":"10.9.0.9"}}"#,
+        r#"require={"digest":true,"signature":true,"encryption":true,"storageClassNames":["encrypted"]}"#,
+        r#"isolation={"publicTarget":"203.0.113.7:443","extraTargets":["[2001:db8::7]:443"]}"#,
         r#"defaults={"storageClassName":"fast","storageSize":"1Gi","cpu":"500m","memory":"2Gi"}"#,
     ]);
     assert_eq!(settings.runtime_image, "localhost/alcazar/runtime:1.2.3");
@@ -47,6 +52,12 @@ fn every_value_arrives() {
     assert_eq!(settings.source_cidrs["cdn.example.com"], ["192.0.2.0/24"]);
     assert_eq!(settings.propagated_labels, ["cost-centre"]);
     assert_eq!(settings.metrics_from.len(), 1);
+    assert_eq!(settings.gateway.tls_secret_name.as_deref(), Some("public"));
+    assert_eq!(settings.gateway.extra_names, ["models.example.com"]);
+    assert_eq!(settings.gateway.vpn.gateway_address().to_string(), "10.9.0.9");
+    assert!(settings.require.digest && settings.require.signature && settings.require.encryption);
+    assert_eq!(settings.require.storage_class_names, ["encrypted"]);
+    assert_eq!(settings.isolation.public_target, "203.0.113.7:443");
     assert_eq!(settings.defaults.storage_class_name.as_deref(), Some("fast"));
     assert_eq!(
         (&*settings.defaults.storage_size.0, &*settings.defaults.cpu.0, &*settings.defaults.memory.0),

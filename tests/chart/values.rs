@@ -42,3 +42,18 @@ fn sources_are_hosts_and_not_urls() {
 fn tracking_labels_are_not_propagated() {
     check(r#"propagatedLabels=["app.kubernetes.io/instance"]"#, "/propagatedLabels/0");
 }
+
+#[test]
+fn the_gateway_is_refused_what_cannot_work() {
+    check("gateway.replicas=0", "/gateway/replicas");
+    check("gateway.host=\"\"", "'host' not allowed");
+    check(r#"gateway.extraNames=["https://models.example.com"]"#, "/gateway/extraNames/0");
+    check(r#"gateway.service.type="ExternalName""#, "/gateway/service/type");
+    check("gateway.allowFrom=[{}]", "/gateway/allowFrom/0");
+    check(r#"gateway.vpn.endpoint="vpn.example.com""#, "/gateway/vpn/endpoint");
+    check(r#"gateway.vpn.cidr="fd00::/64""#, "/gateway/vpn/cidr");
+    check(r#"require.storageClassNames=[""]"#, "/require/storageClassNames/0");
+    check(r#"isolation.publicTarget="203.0.113.7""#, "/isolation/publicTarget");
+    let two = refusal(&["gateway.replicas=2", r#"gateway.audit.claimName="audit""#]);
+    assert!(two.contains("each replica writes a chain of its own"), "{two}");
+}

@@ -8,6 +8,7 @@ mod enforcement;
 mod fetch_faults;
 mod formats;
 mod isolation;
+mod link_local;
 mod requests;
 mod rollout;
 mod scenario;

@@ -18,6 +18,8 @@ kubectl -n team-a delete llmd assistant
 kubectl -n team-a wait --for=delete --timeout=300s serviceaccount/assistant networkpolicy/assistant-fetch pvc/assistant-weights
 
 export ALCAZAR_KUBECONFIG=$KUBECONFIG
+# link_local runs it in a network namespace, without the cluster.
+cargo build -p alcazar-server
 cargo test --workspace --test e2e -- --test-threads=2 --skip enforcement "$@"
 # Takes the firewall of all pods away, so nothing else may run.
 cargo test --workspace --test e2e -- --test-threads=1 enforcement

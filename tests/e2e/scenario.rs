@@ -15,15 +15,17 @@ pub(crate) const REPO: &str = "HuggingFaceTB/SmolLM2-135M-Instruct";
 /// Its pinned commit.
 pub(crate) const REVISION: &str = "12fd25f77366fa6b3b4b768ec3050bf629380bac";
 
-/// YAML of a deployment with an inline model, and more lines below `spec`.
+/// YAML of a deployment with an inline model, and more lines below `spec`. It answers without a gateway unless they say
+/// how to come to it.
 pub(crate) fn deployment(name: &str, spec: &str) -> String {
+    let access = if spec.contains("access:") { "" } else { "  access: {mode: Direct}\n" };
     format!(
         "apiVersion: alcazar.dev/v1alpha1
 kind: LlmDeployment
 metadata: {{name: {name}}}
 spec:
   resources: {{cpu: 500m, memory: 600Mi}}
-{spec}
+{access}{spec}
   model:
     storage: {{size: 1Gi}}
     source:

@@ -36,7 +36,7 @@ impl Operator {
         let log = folder.join(format!("{}.log", namespace.name));
         // Addresses for documentation (RFC 5737) instead of a lookup: the tests have no internet and ask nobody.
         let text = format!(
-            "runtimeImage: localhost/alcazar/runtime:0.1.0\nwatchNamespaces: [{}]\nadminListen: 127.0.0.1:0\n\
+            "runtimeImage: localhost/alcazar/runtime:0.1.0\nwatchNamespaces: [{}]\nadminListen: 127.0.0.1:0\ncanaryListen: 127.0.0.1:0\n\
              sourceCidrs: {{huggingface.co: [203.0.113.0/24]}}\n{settings}\n",
             namespace.name
         );

@@ -8,12 +8,16 @@
 - apiGroups: [alcazar.dev]
   resources: [llmmodels]
   verbs: [get, list, watch, create, patch, delete]
+# Keys and VPN peers are judged, never written.
 - apiGroups: [alcazar.dev]
-  resources: [llmdeployments/status, llmmodels/status]
+  resources: [llmapikeys, llmvpnpeers]
+  verbs: [get, list, watch]
+- apiGroups: [alcazar.dev]
+  resources: [llmdeployments/status, llmmodels/status, llmapikeys/status, llmvpnpeers/status]
   verbs: [patch]
 # Asked for by clusters that check who may set owner references.
 - apiGroups: [alcazar.dev]
-  resources: [llmdeployments/finalizers, llmmodels/finalizers]
+  resources: [llmdeployments/finalizers, llmmodels/finalizers, llmapikeys/finalizers]
   verbs: [update]
 # The children.
 - apiGroups: [apps]
@@ -38,11 +42,26 @@
 - apiGroups: [""]
   resources: [events]
   verbs: [list]
-# Certificates for the model port, and the Secrets that specs name: by name, never listed or watched.
+# Certificates for the model port, keys on request, and the Secrets that specs name: by name, never listed or watched.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, create, patch]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]
+{{- end -}}
+
+{{/* What the gateway may do with objects in namespaces. No Secret, no pod. */}}
+{{- define "alcazar.gatewayRules" -}}
+- apiGroups: [alcazar.dev]
+  resources: [llmapikeys, llmvpnpeers, llmdeployments]
+  verbs: [get, list, watch]
+# What a key was used for, and when a peer was last there.
+- apiGroups: [alcazar.dev]
+  resources: [llmapikeys/status, llmvpnpeers/status]
+  verbs: [patch]
+# Where the model pods are.
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [get, list, watch]
 {{- end -}}

@@ -19,6 +19,8 @@ closed_enum! {
         SecretConflict,
         /// The Secret could not be written; the message has the API server's words.
         SecretRefused,
+        /// The Secret held no key any more: a new one was made, and the old one is refused. Only in Events.
+        Replaced,
         /// The spec cannot work although the API server took it; the message names the field and what to write.
         InvalidSpec,
     }

@@ -58,12 +58,17 @@ impl Authority {
             certificate_pem: certificate_pem.to_owned(),
             key_pem: PrivateKeyPem(key_pem.to_owned()),
         };
-        let trial = authority.issue(&LeafNames::of("trial", "trial"), now)?;
+        let names = LeafNames::of("trial", "trial");
+        let trial = authority.issue(&names, now)?;
         let trial = read_certificate(trial.certificate_pem.as_bytes())?;
         let at = UnixTime::since_unix_epoch(std::time::Duration::from_secs(
             u64::try_from(now.as_second()).unwrap_or_default(),
         ));
-        if verifies(&trial, &authority.certificate, at) { Ok(authority) } else { Err(CertificateError::Mismatch) }
+        if verifies(&trial, &authority.certificate, &names, at) {
+            Ok(authority)
+        } else {
+            Err(CertificateError::Mismatch)
+        }
     }
 
     fn self_sign(key: KeyPair, now: Timestamp) -> Result<MadeAuthority, CertificateError> {

@@ -1,5 +1,8 @@
-//! The certificate of one deployment's model port. No client; the clock is passed in.
+//! Certificates of model ports and of the gateway. No client; the clock is passed in.
 
+use std::net::IpAddr;
+
+use alcazar_contract::gateway;
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose, SanType};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
@@ -11,22 +14,52 @@ use super::{CertificateError, PrivateKeyPem, Validity, ca::positive_serial, days
 /// How long a leaf lasts.
 pub(super) const LEAF_LIFE: SignedDuration = days(90);
 
-/// The DNS names under which a deployment's pods are called.
+/// What a leaf may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Usage {
+    /// A model port or the public API: serverAuth.
+    Server,
+    /// The gateway towards model pods and its own replicas: clientAuth and serverAuth. No model pod gets such a one.
+    ClientAndServer,
+}
+
+/// Under which names the holder of a leaf is known, and what the leaf is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LeafNames(Vec<String>);
+pub(crate) struct LeafNames {
+    /// DNS names and IP addresses.
+    names: Vec<String>,
+    usage: Usage,
+}
 
 impl LeafNames {
-    /// The names of the Service and, by wildcard, of the pods behind the headless Service.
+    /// A model port: the names of the Service and, by wildcard, of the pods behind the headless Service.
     pub(crate) fn of(deployment: &str, namespace: &str) -> Self {
-        Self(vec![
-            deployment.to_owned(),
-            format!("{deployment}.{namespace}"),
-            format!("{deployment}.{namespace}.svc"),
-            format!("{deployment}.{namespace}.svc.cluster.local"),
-            format!("*.{deployment}-pods.{namespace}.svc"),
-            format!("*.{deployment}-pods.{namespace}.svc.cluster.local"),
-        ])
+        let mut names = service_names(deployment, namespace);
+        names.push(format!("*.{deployment}-pods.{namespace}.svc"));
+        names.push(format!("*.{deployment}-pods.{namespace}.svc.cluster.local"));
+        Self { names, usage: Usage::Server }
     }
+
+    /// What the gateway shows to model pods, and its replicas to each other.
+    pub(crate) fn of_gateway_client() -> Self {
+        Self { names: vec![gateway::CLIENT_NAME.to_owned()], usage: Usage::ClientAndServer }
+    }
+
+    /// The public API: the names of its Service, then further names and addresses.
+    pub(crate) fn of_gateway(namespace: &str, further: impl IntoIterator<Item = String>) -> Self {
+        let mut names = service_names(gateway::SERVICE, namespace);
+        names.extend(further);
+        Self { names, usage: Usage::Server }
+    }
+}
+
+fn service_names(service: &str, namespace: &str) -> Vec<String> {
+    vec![
+        service.to_owned(),
+        format!("{service}.{namespace}"),
+        format!("{service}.{namespace}.svc"),
+        format!("{service}.{namespace}.svc.cluster.local"),
+    ]
 }
 
 /// A new leaf, on its way into the Secret of its deployment.
@@ -52,14 +85,17 @@ pub(super) fn sign_leaf(
     let validity = Validity::starting(now, LEAF_LIFE);
     let mut params = CertificateParams::default();
     params.distinguished_name.remove(DnType::CommonName);
-    params.distinguished_name.push(DnType::OrganizationName, "Alcazar model port");
-    for name in &names.0 {
-        let text = name.as_str().try_into();
-        let text = text.map_err(|source| CertificateError::InvalidName { name: name.clone(), source })?;
-        params.subject_alt_names.push(SanType::DnsName(text));
-    }
+    let organization = match names.usage {
+        Usage::Server => "Alcazar",
+        Usage::ClientAndServer => "Alcazar gateway",
+    };
+    params.distinguished_name.push(DnType::OrganizationName, organization);
+    params.subject_alt_names = names.names.iter().map(|name| subject_name(name)).collect::<Result<_, _>>()?;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.extended_key_usages = match names.usage {
+        Usage::Server => vec![ExtendedKeyUsagePurpose::ServerAuth],
+        Usage::ClientAndServer => vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth],
+    };
     params.use_authority_key_identifier_extension = true;
     params.serial_number = Some(positive_serial(&Sha256::digest(key.public_key_raw())));
     validity.write_to(&mut params);
@@ -72,18 +108,34 @@ pub(super) fn sign_leaf(
     })
 }
 
-/// Whether a client that trusts `ca` accepts the leaf as a server at that time.
-pub(super) fn verifies(leaf: &CertificateDer<'_>, ca: &CertificateDer<'_>, at: UnixTime) -> bool {
+fn subject_name(name: &str) -> Result<SanType, CertificateError> {
+    if let Ok(address) = name.parse::<IpAddr>() {
+        return Ok(SanType::IpAddress(address));
+    }
+    let text = name.try_into();
+    text.map(SanType::DnsName).map_err(|source| CertificateError::InvalidName { name: name.to_owned(), source })
+}
+
+/// Whether whoever trusts `ca` accepts the leaf at that time, for all that it is for.
+pub(super) fn verifies(leaf: &CertificateDer<'_>, ca: &CertificateDer<'_>, names: &LeafNames, at: UnixTime) -> bool {
+    let usages = match names.usage {
+        Usage::Server => vec![KeyUsage::server_auth()],
+        Usage::ClientAndServer => vec![KeyUsage::client_auth(), KeyUsage::server_auth()],
+    };
+    usages.into_iter().all(|usage| verifies_for(leaf, ca, at, usage))
+}
+
+fn verifies_for(leaf: &CertificateDer<'_>, ca: &CertificateDer<'_>, at: UnixTime, usage: KeyUsage) -> bool {
     let Ok(anchor) = anchor_from_trusted_cert(ca) else { return false };
     let Ok(leaf) = EndEntityCert::try_from(leaf) else { return false };
     let algorithms = [ring::ECDSA_P256_SHA256];
-    leaf.verify_for_usage(&algorithms, &[anchor], &[], at, KeyUsage::server_auth(), None, None).is_ok()
+    leaf.verify_for_usage(&algorithms, &[anchor], &[], at, usage, None, None).is_ok()
 }
 
 /// Whether a client finds every one of the names in the leaf.
 pub(super) fn carries(leaf: &CertificateDer<'_>, names: &LeafNames) -> bool {
     let Ok(leaf) = EndEntityCert::try_from(leaf) else { return false };
-    names.0.iter().all(|name| {
+    names.names.iter().all(|name| {
         // A wildcard is asked for by a name that it covers: pod names are `<ip with dashes>`.
         let asked = name.replacen("*.", "10-0-0-1.", 1);
         ServerName::try_from(asked).is_ok_and(|asked| leaf.verify_is_valid_for_subject_name(&asked).is_ok())

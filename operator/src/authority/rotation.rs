@@ -43,7 +43,7 @@ pub(crate) enum LeafVerdict {
     Keep,
     /// There is none, or none that can be read.
     Missing,
-    /// It was signed by another authority, or it ends soon.
+    /// It was signed by another authority or for another use, or it ends soon.
     Due,
     /// It lacks a name under which the pods are called.
     WrongNames,
@@ -61,7 +61,7 @@ pub(crate) fn judge(
     let Some(known) = known else { return LeafVerdict::Missing };
     let later = now.as_second().saturating_add(RENEW_BEFORE.as_secs());
     let later = UnixTime::since_unix_epoch(std::time::Duration::from_secs(u64::try_from(later).unwrap_or(0)));
-    if !verifies(&known.certificate, authority.certificate(), later) {
+    if !verifies(&known.certificate, authority.certificate(), names, later) {
         LeafVerdict::Due
     } else if !carries(&known.certificate, names) {
         LeafVerdict::WrongNames

@@ -35,10 +35,30 @@ fn known(leaf: &Leaf, authority: &Authority) -> KnownLeaf {
 fn a_leaf_verifies_against_its_authority_for_every_name() {
     let authority = Authority::create(now()).unwrap().authority;
     let leaf = der(&authority.issue(&names(), now()).unwrap().certificate_pem);
-    assert!(verifies(&leaf, authority.certificate(), unix(now())));
+    assert!(verifies(&leaf, authority.certificate(), &names(), unix(now())));
     assert!(carries(&leaf, &names()));
     assert!(!carries(&leaf, &LeafNames::of("other", "team-a")));
     assert!(!carries(&leaf, &LeafNames::of("assistant", "team-b")));
+}
+
+#[test]
+fn only_the_gateways_leaf_is_a_clients() {
+    let authority = Authority::create(now()).unwrap().authority;
+    let client = LeafNames::of_gateway_client();
+    let issue = |names: &LeafNames| der(&authority.issue(names, now()).unwrap().certificate_pem);
+    let public = LeafNames::of_gateway("alcazar-system", ["models.example.com".to_owned(), "10.88.0.1".to_owned()]);
+    assert!(verifies(&issue(&client), authority.certificate(), &client, unix(now())));
+    assert!(carries(&issue(&client), &client));
+    for server in [names(), public.clone()] {
+        let leaf = issue(&server);
+        assert!(verifies(&leaf, authority.certificate(), &server, unix(now())) && carries(&leaf, &server));
+        assert!(!verifies(&leaf, authority.certificate(), &client, unix(now())), "no client certificate");
+        assert!(!carries(&leaf, &client) || server == public, "a model pod is not the gateway");
+    }
+    let wider = LeafNames::of_gateway("alcazar-system", ["2001:db8::7".to_owned()]);
+    assert!(!carries(&issue(&public), &wider), "a further name asks for a new certificate");
+    let known = known(&authority.issue(&names(), now()).unwrap(), &authority);
+    assert_eq!(judge(Some(&known), &authority, &client, now()), LeafVerdict::Due);
 }
 
 #[test]
@@ -46,7 +66,7 @@ fn a_leaf_is_valid_for_ninety_days_and_from_an_hour_ago() {
     let authority = Authority::create(now()).unwrap().authority;
     let issued = authority.issue(&names(), now()).unwrap();
     let leaf = der(&issued.certificate_pem);
-    let valid = |at: Timestamp| verifies(&leaf, authority.certificate(), unix(at));
+    let valid = |at: Timestamp| verifies(&leaf, authority.certificate(), &names(), unix(at));
     assert_eq!(issued.not_after, now() + days(90));
     assert!(valid(now() - SignedDuration::from_mins(59)));
     assert!(!valid(now() - SignedDuration::from_mins(61)));
@@ -94,7 +114,7 @@ fn an_authority_reads_back_and_goes_on_signing() {
     let made = Authority::create(now()).unwrap().authority;
     let read = Authority::read(made.certificate_pem(), made.key_pem().expose(), now()).unwrap();
     let leaf = der(&read.issue(&names(), now()).unwrap().certificate_pem);
-    assert!(verifies(&leaf, made.certificate(), unix(now())));
+    assert!(verifies(&leaf, made.certificate(), &names(), unix(now())));
     assert_eq!(read.fingerprint(), made.fingerprint());
 }
 
@@ -108,9 +128,9 @@ fn a_renewed_authority_accepts_the_old_leaves_and_the_other_way_round() {
     let new = old.authority.renew(later).unwrap().authority;
     assert_ne!(new.fingerprint(), old.authority.fingerprint());
     let leaf = der(&old.authority.issue(&names(), later).unwrap().certificate_pem);
-    assert!(verifies(&leaf, new.certificate(), unix(later)));
+    assert!(verifies(&leaf, new.certificate(), &names(), unix(later)));
     let leaf = der(&new.issue(&names(), later).unwrap().certificate_pem);
-    assert!(verifies(&leaf, old.authority.certificate(), unix(later)));
+    assert!(verifies(&leaf, old.authority.certificate(), &names(), unix(later)));
 }
 
 #[test]

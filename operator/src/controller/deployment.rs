@@ -20,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 pub use self::error::Error;
 use self::{
     build::{Issued, Tls, build},
-    observe::{leaves::Leaves, observe, targets::Targets},
+    observe::{leaves::Leaves, observe, targets::FoundTargets},
     plan::{LeafPlan, Plan, plan},
-    reports::Reports,
+    reports::{Control, Reports},
     status::{Seen, cause::Cause},
     validate::{Site, ValidatedDeployment, validate},
 };
@@ -50,7 +50,8 @@ pub(crate) struct State {
     authority: AuthorityStore,
     leaves: Leaves,
     reports: Reports,
-    targets: Targets,
+    targets: FoundTargets,
+    control: Control,
 }
 
 impl LlmDeployments {
@@ -61,7 +62,8 @@ impl LlmDeployments {
             authority: AuthorityStore::new(ctx.namespace.clone(), FIELD_MANAGER),
             leaves: Leaves::default(),
             reports: Reports::new(ctx.clock.now()),
-            targets: Targets::default(),
+            targets: FoundTargets::default(),
+            control: Control::default(),
         }))
     }
 
@@ -77,6 +79,7 @@ impl LlmDeployments {
         };
         tokio::select! {
             () = self.0.reports.run(&ctx, &waker, &stop) => {}
+            () = self.0.control.run(&ctx, &self.0.targets, &waker) => {}
             () = forget => {}
         }
     }

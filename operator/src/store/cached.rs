@@ -16,7 +16,7 @@ pub struct Cached<K> {
     pub(super) controller_uid: Option<Box<str>>,
     pub(super) terminating: bool,
     pub(super) unvisited: bool,
-    pub(super) model_name: Option<Box<str>>,
+    pub(super) marks: Box<[Box<str>]>,
     pub(super) json: Box<str>,
     pub(super) written: Option<Written>,
     pub(super) kind: PhantomData<fn() -> K>,
@@ -83,12 +83,6 @@ impl<K> Cached<K> {
     #[must_use]
     pub fn is_unvisited(&self) -> bool {
         self.unvisited
-    }
-
-    /// `spec.modelName`, of deployments that name a model.
-    #[must_use]
-    pub fn model_name(&self) -> Option<&str> {
-        self.model_name.as_deref()
     }
 }
 

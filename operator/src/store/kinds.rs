@@ -2,7 +2,9 @@
 
 use std::fmt::Debug;
 
-use alcazar_crds::{llm_deployment::LlmDeployment, llm_model::LlmModel};
+use alcazar_crds::{
+    llm_api_key::LlmApiKey, llm_deployment::LlmDeployment, llm_model::LlmModel, llm_vpn_peer::LlmVpnPeer,
+};
 use k8s_openapi::api::{
     apps::v1::Deployment,
     batch::v1::Job,
@@ -30,6 +32,11 @@ pub trait Kind:
     /// Drops what no step reads. Metadata's managed fields are gone already.
     fn prune(_object: &mut Value) {}
 
+    /// Values by which others look the object up: the model that a deployment names, the hash of a key.
+    fn marks(_object: &Value) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The store of this kind.
     fn store(stores: &Stores) -> &Store<Self>;
 }
@@ -41,6 +48,10 @@ pub struct Stores {
     pub llm_deployments: Store<LlmDeployment>,
     /// Ours: all of them.
     pub llm_models: Store<LlmModel>,
+    /// Ours: all of them, without what the gateway writes.
+    pub llm_api_keys: Store<LlmApiKey>,
+    /// Ours: all of them, without what the gateway writes.
+    pub llm_vpn_peers: Store<LlmVpnPeer>,
     /// Those with our label, as all below.
     pub deployments: Store<Deployment>,
     /// With status.
@@ -65,6 +76,8 @@ impl Stores {
     pub(crate) fn sync_for_tests(&self) {
         self.llm_deployments.expect_lists(0);
         self.llm_models.expect_lists(0);
+        self.llm_api_keys.expect_lists(0);
+        self.llm_vpn_peers.expect_lists(0);
         self.deployments.expect_lists(0);
         self.jobs.expect_lists(0);
         self.pods.expect_lists(0);
@@ -81,6 +94,8 @@ impl Stores {
         let Self {
             llm_deployments,
             llm_models,
+            llm_api_keys,
+            llm_vpn_peers,
             deployments,
             jobs,
             pods,
@@ -93,6 +108,8 @@ impl Stores {
         [
             ("llmdeployments", llm_deployments.is_synced()),
             ("llmmodels", llm_models.is_synced()),
+            ("llmapikeys", llm_api_keys.is_synced()),
+            ("llmvpnpeers", llm_vpn_peers.is_synced()),
             ("deployments", deployments.is_synced()),
             ("jobs", jobs.is_synced()),
             ("pods", pods.is_synced()),
@@ -119,7 +136,6 @@ macro_rules! kinds {
 }
 
 kinds! {
-    LlmDeployment => llm_deployments,
     LlmModel => llm_models,
     Deployment => deployments,
     Job => jobs,
@@ -128,6 +144,60 @@ kinds! {
     PersistentVolumeClaim => claims,
     NetworkPolicy => network_policies,
     PodDisruptionBudget => disruption_budgets,
+}
+
+impl Kind for LlmDeployment {
+    /// The model that it names.
+    fn marks(object: &Value) -> Vec<String> {
+        texts(object, &["/spec/modelName"])
+    }
+
+    fn store(stores: &Stores) -> &Store<Self> {
+        &stores.llm_deployments
+    }
+}
+
+impl Kind for LlmApiKey {
+    fn prune(object: &mut Value) {
+        drop_fields(object, "/status", &["lastUsedTime", "usage"]);
+        drop_fields(object, "/metadata", &["resourceVersion"]);
+    }
+
+    /// The key's hash, whoever made it.
+    fn marks(object: &Value) -> Vec<String> {
+        texts(object, &["/spec/hash", "/status/hash"])
+    }
+
+    fn store(stores: &Stores) -> &Store<Self> {
+        &stores.llm_api_keys
+    }
+}
+
+impl Kind for LlmVpnPeer {
+    fn prune(object: &mut Value) {
+        drop_fields(object, "/status", &["lastHandshakeTime", "receivedBytes", "sentBytes"]);
+        drop_fields(object, "/metadata", &["resourceVersion"]);
+    }
+
+    /// Key and address.
+    fn marks(object: &Value) -> Vec<String> {
+        texts(object, &["/spec/publicKey", "/spec/address"])
+    }
+
+    fn store(stores: &Stores) -> &Store<Self> {
+        &stores.llm_vpn_peers
+    }
+}
+
+/// What changes without concerning anybody here: an object that differs in nothing else is no news.
+fn drop_fields(object: &mut Value, parent: &str, fields: &[&str]) {
+    if let Some(parent) = object.pointer_mut(parent).and_then(Value::as_object_mut) {
+        parent.retain(|field, _| !fields.contains(&field.as_str()));
+    }
+}
+
+fn texts(object: &Value, paths: &[&str]) -> Vec<String> {
+    paths.iter().filter_map(|path| object.pointer(path)?.as_str().map(str::to_owned)).collect()
 }
 
 impl Kind for Pod {

@@ -17,7 +17,7 @@ pub struct WatchedObject<K> {
     pub(super) meta: ObjectMeta,
     controller_uid: Option<String>,
     unvisited: bool,
-    model_name: Option<String>,
+    marks: Vec<String>,
     pub(super) json: Box<str>,
     kind: PhantomData<fn() -> K>,
 }
@@ -49,9 +49,9 @@ impl<K: Kind> WatchedObject<K> {
         let controller_uid =
             meta.owner_references.iter().flatten().find(|owner| owner.controller == Some(true)).map(|o| o.uid.clone());
         let unvisited = value.pointer("/status/conditions").and_then(Value::as_array).is_none_or(Vec::is_empty);
-        let model_name = value.pointer("/spec/modelName").and_then(Value::as_str).map(str::to_owned);
+        let marks = K::marks(&value);
         let json = value.to_string().into_boxed_str();
-        Ok(Self { meta, controller_uid, unvisited, model_name, json, kind: PhantomData })
+        Ok(Self { meta, controller_uid, unvisited, marks, json, kind: PhantomData })
     }
 }
 
@@ -89,7 +89,7 @@ impl<K> WatchedObject<K> {
             controller_uid: self.controller_uid.map(String::into_boxed_str),
             terminating: self.meta.deletion_timestamp.is_some(),
             unvisited: self.unvisited,
-            model_name: self.model_name.map(String::into_boxed_str),
+            marks: self.marks.into_iter().map(String::into_boxed_str).collect(),
             json: self.json,
             written,
             kind: PhantomData,
@@ -116,7 +116,7 @@ impl<K> Clone for WatchedObject<K> {
             meta: self.meta.clone(),
             controller_uid: self.controller_uid.clone(),
             unvisited: self.unvisited,
-            model_name: self.model_name.clone(),
+            marks: self.marks.clone(),
             json: self.json.clone(),
             kind: PhantomData,
         }

@@ -1,3 +1,4 @@
+use alcazar_contract::labels;
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use serde_json::json;
 
@@ -125,4 +126,34 @@ fn an_object_of_a_wrong_shape_is_kept_and_fails_alone() {
     assert!(store.saw(odd).is_some());
     assert!(store.get(&Key::new("team", "p")).unwrap().parse().is_err());
     assert!(serde_json::from_value::<WatchedObject<Pod>>(json!({"spec": {}})).is_err());
+}
+
+fn key(version: u64, requests: u64, hash: &str) -> WatchedObject<alcazar_crds::llm_api_key::LlmApiKey> {
+    WatchedObject::from_value(json!({
+        "metadata": {"namespace": "team", "name": "k", "uid": "u", "resourceVersion": version.to_string()},
+        "spec": {"hash": hash, "owner": "ana"},
+        "status": {"observedGeneration": 1, "usage": {"requests": requests}, "lastUsedTime": "2026-11-23T12:00:00Z"},
+    }))
+    .unwrap()
+}
+
+#[test]
+fn what_only_the_gateway_writes_is_no_news() {
+    let store = Store::default();
+    assert!(store.saw(key(1, 0, "a")).is_some());
+    assert_eq!(store.saw(key(2, 9, "a")), None);
+    assert_eq!(store.get(&Key::new("team", "k")).unwrap().version(), 2, "the version moves on all the same");
+    let seen = store.get(&Key::new("team", "k")).unwrap().value().unwrap();
+    assert_eq!(seen["status"], json!({"observedGeneration": 1}));
+}
+
+#[test]
+fn an_object_is_found_by_its_marks_and_a_change_tells_the_old_ones() {
+    let store = Store::default();
+    store.saw(key(1, 0, "a"));
+    let marks: Vec<_> = store.saw(key(2, 0, "b")).unwrap().marks.into_iter().collect();
+    assert_eq!(marks, ["a".into(), "b".into()]);
+    assert_eq!((store.marked("a"), store.marked("b")), (vec![], vec![Key::new("team", "k")]));
+    assert_eq!(store.gone(key(3, 0, "b")).unwrap().marks.len(), 1);
+    assert!(store.marked("b").is_empty());
 }

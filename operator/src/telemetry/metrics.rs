@@ -31,6 +31,7 @@ pub struct Metrics {
     watch_errors: IntCounterVec,
     events_lost: IntCounter,
     leader: IntGauge,
+    canary: IntCounter,
     seen: Arc<Mutex<HashMap<(String, Key), Counted>>>,
 }
 
@@ -62,6 +63,10 @@ impl Metrics {
             )?,
             events_lost: IntCounter::with_opts(opts("events_lost_total", "Events that could not be published."))?,
             leader: IntGauge::with_opts(opts("leader", "1 while this replica holds the Lease."))?,
+            canary: IntCounter::with_opts(opts(
+                "canary_connections_total",
+                "Connections to the canary: the operator's own, and those of pods that are not isolated.",
+            ))?,
             seen: Arc::default(),
         };
         for collector in metrics.collectors() {
@@ -70,7 +75,7 @@ impl Metrics {
         Ok(metrics)
     }
 
-    fn collectors(&self) -> [Box<dyn prometheus::core::Collector>; 8] {
+    fn collectors(&self) -> [Box<dyn prometheus::core::Collector>; 9] {
         [
             Box::new(self.duration.clone()),
             Box::new(self.passes.clone()),
@@ -80,6 +85,7 @@ impl Metrics {
             Box::new(self.watch_errors.clone()),
             Box::new(self.events_lost.clone()),
             Box::new(self.leader.clone()),
+            Box::new(self.canary.clone()),
         ]
     }
 
@@ -112,6 +118,11 @@ impl Metrics {
     /// An Event could not be published.
     pub fn event_lost(&self) {
         self.events_lost.inc();
+    }
+
+    /// The canary was asked.
+    pub fn canary_answered(&self) {
+        self.canary.inc();
     }
 
     /// Whether this replica leads.

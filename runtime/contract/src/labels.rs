@@ -22,6 +22,8 @@ pub const COMPONENT_FETCH: &str = "fetch";
 pub const DEPLOYMENT: &str = "alcazar.dev/deployment";
 /// Label: name of the `LlmModel` that owns the object.
 pub const MODEL: &str = "alcazar.dev/model";
+/// Label: name of the `LlmApiKey` that owns the Secret.
+pub const API_KEY: &str = "alcazar.dev/api-key";
 /// Annotation on pod templates: hash over the mounted Secrets' versions, so that a rotation rolls the pods.
 pub const SECRETS_HASH: &str = "alcazar.dev/secrets-hash";
 /// Annotation on every child: hash of what the operator last applied.

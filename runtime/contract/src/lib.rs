@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod gateway;
+pub mod isolation;
 pub mod labels;
 pub mod paths;
 pub mod report;

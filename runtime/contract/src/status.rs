@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::isolation::Target;
+
 /// Answer of a fetch or verify pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -52,8 +54,11 @@ pub struct ServeStatus {
 pub struct Isolation {
     /// Rounds in a row, up to the last one, in which nothing was reached.
     pub blocked_rounds: u32,
-    /// Targets that the last round reached, as `host:port`.
-    pub reached: Vec<String>,
+    /// Targets that the last round reached.
+    pub reached: Vec<Target>,
+    /// Targets that the last round tried.
+    #[serde(default)]
+    pub tried: Vec<Target>,
     /// Seconds since the last round ended.
     pub seconds_since_last_round: u64,
 }

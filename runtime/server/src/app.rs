@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use alcazar_contract::status::{Isolation, ServeStatus};
+use alcazar_contract::{
+    isolation::{Target, WANTED_ROUNDS},
+    status::{Isolation, ServeStatus},
+};
 use alcazar_core::{AdapterId, EncoderConfig};
 use alcazar_engine::Gate;
 use alcazar_text::Tokenizer;
@@ -76,7 +79,8 @@ struct State {
 
 struct IsolationFinding {
     blocked_rounds: u32,
-    reached: Vec<String>,
+    reached: Vec<Target>,
+    tried: Vec<Target>,
     at: Instant,
 }
 
@@ -156,8 +160,8 @@ impl App {
     }
 
     /// What the last round of the isolation probe found.
-    pub(crate) fn isolation(&self, blocked_rounds: u32, reached: Vec<String>) {
-        let finding = IsolationFinding { blocked_rounds, reached, at: Instant::now() };
+    pub(crate) fn isolation(&self, blocked_rounds: u32, reached: Vec<Target>, tried: Vec<Target>) {
+        let finding = IsolationFinding { blocked_rounds, reached, tried, at: Instant::now() };
         self.with(|state| state.isolation = Some(finding));
     }
 
@@ -233,6 +237,7 @@ impl App {
             let isolation = state.isolation.as_ref().map(|finding| Isolation {
                 blocked_rounds: finding.blocked_rounds,
                 reached: finding.reached.clone(),
+                tried: finding.tried.clone(),
                 seconds_since_last_round: finding.at.elapsed().as_secs(),
             });
             ServeStatus {
@@ -252,8 +257,17 @@ impl State {
             Phase::Starting(unready) => Some(unready.clone()),
             Phase::Draining => Some(Unready::draining()),
             Phase::Serving => {
-                let finding = self.isolation.as_ref().filter(|finding| !finding.reached.is_empty())?;
-                self.isolation_is_required.then(|| Unready::isolation_broken(&finding.reached))
+                if !self.isolation_is_required {
+                    return None;
+                }
+                let (blocked, reached) =
+                    self.isolation.as_ref().map_or((0, &[][..]), |found| (found.blocked_rounds, &found.reached[..]));
+                if reached.is_empty() {
+                    // What broke once has to be proven again.
+                    (blocked < WANTED_ROUNDS).then(|| Unready::isolation_unproven(blocked, WANTED_ROUNDS, &[]))
+                } else {
+                    Some(Unready::isolation_broken(reached))
+                }
             }
         }
     }

@@ -1,13 +1,17 @@
 //! What may be written on the command line. Configuration comes from here and from mounted files only.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     num::{NonZeroU64, NonZeroUsize},
     path::PathBuf,
 };
 
 use crate::adapters::{Given, parse_given};
-use alcazar_contract::{MODEL_PORT, PROBE_PORT, paths};
+use alcazar_contract::{
+    MODEL_PORT, PROBE_PORT,
+    isolation::{Target, TargetKind},
+    paths,
+};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Serves one model over an OpenAI-compatible API, and fetches and verifies it.
@@ -62,6 +66,9 @@ pub struct Serve {
     /// Directory with tls.crt and tls.key, read again when they change; without it the API is plain HTTP.
     #[arg(long)]
     pub tls_dir: Option<PathBuf>,
+    /// Who is answered over TLS.
+    #[arg(long, value_enum, ignore_case = true, default_value_t = Clients::Any, requires = "tls_dir")]
+    pub clients: Clients,
     /// Longest context to serve, in tokens; without it that of the model, as far as memory allows.
     #[arg(long)]
     pub context_length: Option<NonZeroUsize>,
@@ -80,15 +87,35 @@ pub struct Serve {
     /// Whether weights are opened only after the targets were found unreachable.
     #[arg(long, value_enum, ignore_case = true, default_value_t = IsolationMode::BestEffort)]
     pub isolation: IsolationMode,
-    /// What this pod must not reach, as host:port; may be repeated.
-    #[arg(long, value_name = "HOST:PORT")]
-    pub isolation_target: Vec<String>,
+    /// What this pod must not reach: host:port, or Kind=host:port, tried by a new connection; with /udp behind it by a
+    /// DNS query. May be repeated.
+    #[arg(long, value_name = "[KIND=]HOST:PORT")]
+    pub isolation_target: Vec<Target>,
+    /// Addresses of the node that this pod runs on, with commas between them.
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
+    pub isolation_node: Vec<IpAddr>,
+    /// What listens on the node and must not be reached, as Kind=port: tried at the node's addresses, at this pod's
+    /// gateways, and at their link-local IPv6 addresses. May be repeated.
+    #[arg(long, value_name = "KIND=PORT", value_parser = node_port)]
+    pub isolation_node_port: Vec<(TargetKind, u16)>,
+    /// Whether the resolvers of /etc/resolv.conf must not be reached either.
+    #[arg(long)]
+    pub isolation_resolvers: bool,
     /// Threads that compute; without it as many as the cgroup's CPU quota and the affinity allow.
     #[arg(long)]
     pub threads: Option<NonZeroUsize>,
     /// Where the reason of a failure is written for Kubernetes.
     #[arg(long, default_value = paths::TERMINATION_LOG)]
     pub termination_log: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Clients {
+    /// Everybody who can connect.
+    Any,
+    /// Only a gateway, by its certificate: issued by an authority of ca.crt in the TLS directory, for clients, with the
+    /// name alcazar-gateway.
+    Gateway,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -162,6 +189,12 @@ pub struct Verify {
     pub termination_log: PathBuf,
 }
 
+fn node_port(text: &str) -> Result<(TargetKind, u16), String> {
+    let (kind, port) = text.split_once('=').ok_or_else(|| format!("{text:?} is not Kind=port"))?;
+    let port = port.parse().ok().filter(|port| *port > 0).ok_or_else(|| format!("{port:?} is no port"))?;
+    Ok((kind.parse()?, port))
+}
+
 fn any(port: u16) -> SocketAddr {
     SocketAddr::from(([0, 0, 0, 0], port))
 }
@@ -180,12 +213,16 @@ mod tests {
     #[test]
     fn the_arguments_of_the_operator_are_understood() {
         let line = "alcazar-runtime serve --model /weights/sha256-00 --digest sha256:00 --name x --tls-dir /tls \
-                    --context-length 2048 --max-sequences 8 --drain-seconds 30 --isolation Required \
-                    --isolation-target 1.1.1.1:443 --isolation-target kubernetes.default.svc:443";
+                    --clients Gateway --context-length 2048 --max-sequences 8 --drain-seconds 30 --isolation Required \
+                    --isolation-target Public=1.1.1.1:443 --isolation-target ApiServer=10.96.0.1:443 \
+                    --isolation-node 192.0.2.5,fd00::5 --isolation-node-port Kubelet=10250 --isolation-resolvers";
         let Command::Serve(serve) = Cli::try_parse_from(line.split_whitespace()).expect("serve").command else {
             panic!("serve")
         };
         assert_eq!((serve.isolation, serve.isolation_target.len()), (IsolationMode::Required, 2));
+        assert_eq!(serve.isolation_target[0], Target::tcp(TargetKind::Public, "1.1.1.1:443"));
+        assert_eq!(serve.isolation_node_port, [(TargetKind::Kubelet, 10250)]);
+        assert_eq!((serve.clients, serve.isolation_node.len(), serve.isolation_resolvers), (Clients::Gateway, 2, true));
         assert_eq!((serve.listen.port(), serve.probe_listen.port(), serve.drain_seconds), (8443, 8081, 30));
         let line = "alcazar-runtime fetch --source {} --into /weights --expect-digest sha256:00 --credentials-dir \
                     /credentials --allow-host hub.hub.svc --allow-host x --termination-log /dev/termination-log";
@@ -193,7 +230,14 @@ mod tests {
             panic!("fetch")
         };
         assert_eq!(fetch.allow_host, ["hub.hub.svc", "x"]);
-        for bad in ["alcazar-runtime serve", "alcazar-runtime serve --model x --isolation Maybe", "alcazar-runtime"] {
+        for bad in [
+            "alcazar-runtime serve",
+            "alcazar-runtime serve --model x --isolation Maybe",
+            "alcazar-runtime serve --model x --isolation-target Door=10.0.0.1:1",
+            "alcazar-runtime serve --model x --isolation-node-port Kubelet=0",
+            "alcazar-runtime serve --model x --clients Gateway",
+            "alcazar-runtime",
+        ] {
             assert!(Cli::try_parse_from(bad.split_whitespace()).is_err(), "{bad}");
         }
     }

@@ -27,7 +27,7 @@ use crate::{
     app::App,
     benchmark,
     cli::{self, IsolationMode},
-    isolation::{Pace, Probe},
+    isolation::{Given, Pace, Probe},
     listen,
     metrics::Metrics,
     probe,
@@ -54,7 +54,10 @@ async fn run_until(
 ) -> Result<(), ServeError> {
     let name = name_of(&args);
     let metrics = Arc::new(Metrics::new(&name).map_err(|source| ServeError::Metrics { source })?);
-    let is_required = args.isolation == IsolationMode::Required && !args.isolation_target.is_empty();
+    let is_required = args.isolation == IsolationMode::Required;
+    if is_required && given(&args).is_empty() {
+        return Err(ServeError::NothingToProve);
+    }
     let app = Arc::new(App::new(name, metrics, started, is_required));
     let servers = Servers::start(&args, &app).await?;
     let outcome = until_stopped(&args, &app, load, stop, is_required).await;
@@ -82,8 +85,7 @@ async fn until_stopped(
     is_required: bool,
 ) -> Result<Option<Worker>, ServeError> {
     let mut stop = std::pin::pin!(stop);
-    let mut probe =
-        (!args.isolation_target.is_empty()).then(|| Probe::new(args.isolation_target.clone(), Pace::default()));
+    let mut probe = Probe::new(given(args), Pace::default());
     let mut watchers = JoinSet::new();
     let prepared = async {
         if let (Some(probe), true) = (&mut probe, is_required) {
@@ -115,6 +117,16 @@ async fn until_stopped(
     });
     stop.await;
     Ok(Some(prepared))
+}
+
+/// What must not be reached.
+fn given(args: &cli::Serve) -> Given {
+    Given {
+        targets: args.isolation_target.clone(),
+        nodes: args.isolation_node.clone(),
+        node_ports: args.isolation_node_port.clone(),
+        resolvers: args.isolation_resolvers,
+    }
 }
 
 /// Refuses what is new and waits for what runs.
@@ -152,7 +164,7 @@ impl Servers {
         let acceptor = match &args.tls_dir {
             None => None,
             Some(dir) => {
-                let tls = Tls::open(dir).map_err(|source| ServeError::Tls { source })?;
+                let tls = Tls::open(dir, args.clients).map_err(|source| ServeError::Tls { source })?;
                 let acceptor = tls.acceptor().map_err(|source| ServeError::Tls { source })?;
                 background.spawn(tls.keep_fresh(tls::RELOAD_EVERY));
                 Some(acceptor)

@@ -26,7 +26,16 @@ func listen(ctx context.Context, args []string) (int, error) {
 	if err != nil {
 		return exitNo, err
 	}
-	udp, err := net.ListenPacket("udp", tcp.Addr().String())
+	// The host as it was given: the listener's own address has lost the zone of a link-local one.
+	host, _, err := net.SplitHostPort(positional[0])
+	if err != nil {
+		return exitUsage, err
+	}
+	_, port, err := net.SplitHostPort(tcp.Addr().String())
+	if err != nil {
+		return exitNo, err
+	}
+	udp, err := net.ListenPacket("udp", net.JoinHostPort(host, port))
 	if err != nil {
 		return exitNo, err
 	}

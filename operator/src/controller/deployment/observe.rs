@@ -14,7 +14,10 @@ use k8s_openapi::api::{
 };
 use kube::{Api, ResourceExt as _, api::ListParams};
 
-use super::{Error, State, reports::Report};
+use super::{
+    Error, State,
+    reports::{Answers, DoorTried, Report},
+};
 use crate::{
     authority::{Authority, KnownLeaf},
     children::OwnerKind,
@@ -40,6 +43,8 @@ pub(crate) struct Observed {
     pub(crate) leaf: Option<KnownLeaf>,
     /// The authority, or why there is none.
     pub(crate) authority: Result<Arc<Authority>, String>,
+    /// Whether the canary answers the operator itself.
+    pub(crate) canary: Answers,
 }
 
 /// A pod and what is known of it beyond the API.
@@ -49,6 +54,8 @@ pub(crate) struct ObservedPod {
     pub(crate) pod: Pod,
     /// What it told when it was last asked.
     pub(crate) report: Report,
+    /// What came of the operator's attempts at its model port.
+    pub(crate) door: DoorTried,
     /// Whether its containers should have begun by now.
     pub(crate) hangs: bool,
     /// Words of the last warning about it; asked for only while it hangs.
@@ -87,6 +94,7 @@ pub(crate) async fn observe(ctx: &Context, state: &State, object: &LlmDeployment
         pods,
         leaf: leaves::read(ctx, &state.leaves, object, hangs).await?,
         authority: state.authority.get(&ctx.client, now).await.map_err(|failure| describe(&failure)),
+        canary: state.control.answers(),
     })
 }
 
@@ -112,7 +120,13 @@ async fn pods(ctx: &Context, state: &State, key: &Key, now: Timestamp) -> Result
         let pod = pod.map_err(|source| Error::ReadCached { kind: "Pod".to_owned(), key: pod_key, source })?;
         let hangs = hangs(&pod, now);
         let warning = if hangs { warning(ctx, &pod).await } else { None };
-        observed.push(ObservedPod { report: state.reports.of(cached.uid()), hangs, warning, pod });
+        observed.push(ObservedPod {
+            report: state.reports.of(cached.uid()),
+            door: state.reports.door(cached.uid()),
+            hangs,
+            warning,
+            pod,
+        });
     }
     Ok(observed)
 }

@@ -1,7 +1,9 @@
 //! What the model pods tell of themselves, asked in the background so that no pass ever waits for a pod. Client required.
 //!
-//! A pod that is not ready is asked every second, a ready one every half minute. Only when what it tells would change the
-//! status is its deployment given a turn: a steady state costs one small request a pod and no write.
+//! A pod that is not ready is asked every second, a ready one every half minute. With the same turn a ready pod's model
+//! port is tried, on which the operator must not get in: that the pod has just answered on its other port shows that the
+//! refusal is the firewall's. Only when what it tells would change the status is its deployment given a turn: a steady
+//! state costs one small request and one attempt a pod, and no write.
 
 use std::{
     collections::HashMap,
@@ -11,14 +13,14 @@ use std::{
 };
 
 use alcazar_contract::{
-    PROBE_PORT,
+    MODEL_PORT, PROBE_PORT,
     labels::{COMPONENT, COMPONENT_SERVE},
     routes,
     status::ServeStatus,
 };
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
-use tokio::task::JoinSet;
+use tokio::{net::TcpStream, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -28,16 +30,24 @@ use crate::{
     store::{Cached, Key},
 };
 
+mod control;
+mod door;
 mod schedule;
 #[cfg(test)]
 mod tests;
 
-use schedule::{Asked, Entry};
+use self::schedule::{Asked, Entry};
+pub(crate) use self::{
+    control::{Answers, Control},
+    door::DoorTried,
+};
 
 /// How often it is looked whose turn to be asked it is.
 const TICK: Duration = Duration::from_millis(500);
 /// Requests at a time.
 const AT_A_TIME: usize = 32;
+/// A connection that is let in opens in milliseconds.
+const DOOR_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a pod told when it was last asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +83,12 @@ impl Reports {
             .map_or(Report::NotAsked { since: self.since }, |entry| entry.report(self.since, Instant::now()))
     }
 
+    /// What came of the attempts at the model port of the pod of that uid.
+    pub(crate) fn door(&self, uid: &str) -> DoorTried {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.get(uid).map_or(DoorTried::NotYet, |entry| entry.door.tried(Instant::now()))
+    }
+
     /// Asks the pods until `stop`.
     pub(crate) async fn run(&self, ctx: &Context, waker: &Waker, stop: &CancellationToken) {
         let mut requests: JoinSet<Answer> = JoinSet::new();
@@ -106,9 +122,8 @@ impl Reports {
             if requests.len() >= AT_A_TIME {
                 break;
             }
-            if let Some(address) = entry.take_turn(now) {
-                let uid = uid.clone();
-                requests.spawn(async move { Answer { uid, told: ask(address).await } });
+            if let Some(asked) = entry.take_turn(now) {
+                requests.spawn(ask(uid.clone(), asked));
             }
         }
         *entries = there;
@@ -118,17 +133,36 @@ impl Reports {
     fn hear(&self, answer: Answer, now: Instant) -> Option<Key> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.get_mut(&answer.uid)?;
-        entry.hear(answer.told, now).then(|| entry.deployment.clone())
+        let is_news = entry.hear(answer.told, now);
+        let has_moved = answer.opened.is_some_and(|opened| entry.try_door(opened, now));
+        (is_news || has_moved).then(|| entry.deployment.clone())
     }
 }
 
 struct Answer {
     uid: Box<str>,
     told: Option<ServeStatus>,
+    /// Addresses at which the model port let the operator in; none when it was not tried.
+    opened: Option<Vec<SocketAddr>>,
 }
 
-async fn ask(address: IpAddr) -> Option<ServeStatus> {
-    pod_http::get_json(SocketAddr::new(address, PROBE_PORT), routes::STATUS).await
+async fn ask(uid: Box<str>, asked: Asked) -> Answer {
+    let Some(first) = asked.addresses.first() else { return Answer { uid, told: None, opened: None } };
+    let told: Option<ServeStatus> = pod_http::get_json(SocketAddr::new(*first, PROBE_PORT), routes::STATUS).await;
+    let opened = if asked.ready && told.is_some() { Some(enter(&asked.addresses).await) } else { None };
+    Answer { uid, told, opened }
+}
+
+/// A new connection to each address of a pod, closed at once.
+async fn enter(addresses: &[IpAddr]) -> Vec<SocketAddr> {
+    let mut opened = Vec::new();
+    for address in addresses {
+        let door = SocketAddr::new(*address, MODEL_PORT);
+        if matches!(tokio::time::timeout(DOOR_PATIENCE, TcpStream::connect(door)).await, Ok(Ok(_))) {
+            opened.push(door);
+        }
+    }
+    opened
 }
 
 /// Brings an entry up to date with the pod; none for what is no model pod of ours.
@@ -138,18 +172,22 @@ fn follow(known: Option<Entry>, cached: &Cached<Pod>, now: Instant) -> Option<En
         known => {
             let pod = cached.parse().ok()?;
             let deployment = cached.owner()?.key.clone();
-            let asked = address(&pod).map(|address| Asked { address, ready: is_ready(&pod) });
+            let asked = addresses(&pod).map(|addresses| Asked { addresses, ready: is_ready(&pod) });
             Some(Entry::follow(known, cached.version(), deployment, asked, now))
         }
     }
 }
 
-/// Where to ask: only running model pods.
-fn address(pod: &Pod) -> Option<IpAddr> {
+/// Where to ask: only running model pods, at the first of their addresses.
+fn addresses(pod: &Pod) -> Option<Vec<IpAddr>> {
     let label = pod.metadata.labels.as_ref()?.get(COMPONENT)?;
     let status = pod.status.as_ref()?;
-    let runs = label == COMPONENT_SERVE && status.phase.as_deref() == Some("Running");
-    if runs { status.pod_ip.as_ref()?.parse().ok() } else { None }
+    if label != COMPONENT_SERVE || status.phase.as_deref() != Some("Running") {
+        return None;
+    }
+    let first: IpAddr = status.pod_ip.as_ref()?.parse().ok()?;
+    let all = status.pod_ips.iter().flatten().filter_map(|ip| ip.ip.parse().ok());
+    Some(std::iter::once(first).chain(all.filter(|ip| *ip != first)).collect())
 }
 
 /// Whether the kubelet says that it serves.

@@ -5,6 +5,7 @@ mod firewall;
 pub(crate) mod isolation;
 mod model;
 mod pods;
+mod privacy;
 mod refusals;
 mod reported;
 mod scheduling;
@@ -102,7 +103,7 @@ pub(crate) fn first(object: &LlmDeployment, now: Timestamp) -> LlmDeploymentStat
 
 /// The status of a spec that cannot work. What serves goes on, so what was told of it stays.
 pub(crate) fn refused(object: &LlmDeployment, why: &validate::Error, now: Timestamp) -> LlmDeploymentStatus {
-    let (reason, message) = (Reason::InvalidSpec.as_str(), why.to_string());
+    let (reason, message) = (why.reason().as_str(), why.to_string());
     let old = object.status.clone().unwrap_or_else(|| first(object, now));
     let mut desired = vec![
         Desired::new(Type::Ready.as_str(), Truth::False, reason, message.clone()),
@@ -119,7 +120,7 @@ pub(crate) fn refused(object: &LlmDeployment, why: &validate::Error, now: Timest
 
 /// The status after a pass.
 pub(crate) fn compute(seen: Seen<'_>, now: Timestamp) -> LlmDeploymentStatus {
-    let finding = isolation::find(seen.pods());
+    let finding = isolation::find(seen);
     let summary = Summary::of(seen, &finding);
     let generation = seen.object.metadata.generation.unwrap_or_default();
     let old = seen.old().map_or(&[][..], |old| &old.conditions[..]);
@@ -174,7 +175,7 @@ fn desired(seen: Seen<'_>, summary: &Summary, finding: &Finding) -> Vec<Desired>
     let (reason, message) = (summary.reason.as_str(), &summary.message);
     let of = |type_: Type, status: bool| Desired::new(type_.as_str(), status, reason, message.clone());
     let accepted = "the spec makes sense and is allowed here";
-    vec![
+    let mut all = vec![
         of(Type::Ready, summary.phase == Phase::Settled),
         of(Type::Reconciling, summary.phase == Phase::Working),
         of(Type::Stalled, summary.phase == Phase::Stuck),
@@ -183,7 +184,9 @@ fn desired(seen: Seen<'_>, summary: &Summary, finding: &Finding) -> Vec<Desired>
         scheduled(seen, summary),
         firewall::condition(seen, finding),
         rolled_out(seen, summary),
-    ]
+    ];
+    all.push(privacy::condition(seen.valid.prompt_logging_days));
+    all
 }
 
 fn scheduled(seen: Seen<'_>, summary: &Summary) -> Desired {

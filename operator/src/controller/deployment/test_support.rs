@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, LazyLock};
 
-use alcazar_contract::status::{Isolation, ServeStatus};
+use alcazar_contract::{
+    isolation::{Target, TargetKind},
+    status::{Isolation, ServeStatus},
+};
 use alcazar_crds::{llm_deployment::LlmDeployment, llm_model::LlmModel};
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -17,9 +20,9 @@ use serde::Deserialize;
 
 use super::{
     build::{Tls, build},
-    observe::{Observed, ObservedPod},
+    observe::{Observed, ObservedPod, targets::Targets},
     plan::{Plan, plan},
-    reports::Report,
+    reports::{Answers, DoorTried, Report},
     status::{self, Seen, cause::Cause},
     validate::{Error, Site, ValidatedDeployment, validate},
 };
@@ -43,10 +46,19 @@ pub(crate) fn settings(extra: &str) -> Settings {
     serde_yaml::from_str(&format!("runtimeImage: registry.example/alcazar/runtime:0.1.0\n{extra}")).unwrap()
 }
 
+/// What the pods of the fixtures try.
+pub(crate) fn targets() -> Targets {
+    let named = ["Canary=10.96.4.4:8083", "ApiServer=10.96.0.1:443", "Metadata=169.254.169.254:80"];
+    Targets {
+        named: named.map(|text| text.parse().unwrap()).into(),
+        node_ports: vec![(TargetKind::Kubelet, 10_250), (TargetKind::ApiServer, 6443)],
+    }
+}
+
 /// The inputs of one pass. `fixture` holds an LlmDeployment and, if it is to have one, its LlmModel.
 pub(crate) struct World {
     pub(crate) settings: Settings,
-    pub(crate) targets: Vec<String>,
+    pub(crate) targets: Targets,
     pub(crate) object: LlmDeployment,
     pub(crate) observed: Observed,
 }
@@ -60,6 +72,7 @@ impl World {
             pods: Vec::new(),
             leaf: None,
             authority: Ok(Arc::clone(&AUTHORITY)),
+            canary: Answers::Yes,
         };
         let mut object = None;
         for document in serde_yaml::Deserializer::from_str(fixture) {
@@ -80,7 +93,7 @@ impl World {
         let leaf = AUTHORITY.issue(&names, now()).unwrap();
         let (key, ca) = (leaf.key_pem.expose().as_bytes(), AUTHORITY.certificate_pem().as_bytes());
         observed.leaf = KnownLeaf::read(leaf.certificate_pem.as_bytes(), key, ca);
-        Self { settings: settings(""), targets: vec!["10.96.0.1:443".to_owned()], object, observed }
+        Self { settings: settings(""), targets: targets(), object, observed }
     }
 
     /// `assistant`, whose model of 98 MB is sealed.
@@ -236,12 +249,12 @@ pub(crate) fn pod_named(name: &str, status: &str) -> ObservedPod {
     pod.metadata.uid = Some(format!("uid-of-{name}"));
     pod.metadata.annotations = Some([("alcazar.dev/model-digest".to_owned(), DIGEST.to_owned())].into());
     pod.status = Some(serde_yaml::from_str(status).unwrap());
-    ObservedPod { pod, report: Report::Silent, hangs: false, warning: None }
+    ObservedPod { pod, report: Report::Silent, door: DoorTried::NotYet, hangs: false, warning: None }
 }
 
 /// A pod that serves, and has told so.
 pub(crate) fn serving_pod() -> ObservedPod {
-    ObservedPod { report: told(isolated()), ..pod(READY) }
+    ObservedPod { report: told(isolated()), door: DoorTried::Shut, ..pod(READY) }
 }
 
 pub(crate) const READY: &str = "
@@ -279,7 +292,12 @@ pub(crate) fn isolated() -> ServeStatus {
         load_milliseconds: 1480,
         prefill_tokens_per_second: 1234,
         decode_tokens_per_second: 57,
-        isolation: Some(Isolation { blocked_rounds: 9, reached: Vec::new(), seconds_since_last_round: 4 }),
+        isolation: Some(Isolation {
+            blocked_rounds: 9,
+            reached: Vec::new(),
+            tried: targets().named,
+            seconds_since_last_round: 4,
+        }),
         ..ServeStatus::default()
     }
 }
@@ -291,7 +309,8 @@ pub(crate) fn not_isolated(ready: bool) -> ServeStatus {
         reason: if ready { String::new() } else { "IsolationBroken".to_owned() },
         isolation: Some(Isolation {
             blocked_rounds: 0,
-            reached: vec!["10.96.0.1:443".to_owned()],
+            reached: vec![Target::tcp(TargetKind::ApiServer, "10.96.0.1:443")],
+            tried: targets().named,
             seconds_since_last_round: 1,
         }),
         ..isolated()

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use alcazar_contract::labels;
 use alcazar_crds::{
     llm_deployment::{
-        DEFAULT_GPU_RESOURCE, DesiredState, IsolationMode, LlmDeployment, LlmDeploymentSpec, PodTemplate, Resources,
-        RolloutStrategy,
+        DEFAULT_GPU_RESOURCE, DesiredState, IsolationMode, LlmDeployment, LlmDeploymentSpec, PodTemplate, Privacy,
+        PromptLogging, Resources, RolloutStrategy,
     },
     llm_model::LlmModelSpec,
 };
@@ -18,29 +18,30 @@ use k8s_openapi::{
         core::v1::{LocalObjectReference, Toleration, TopologySpreadConstraint},
         networking::v1::NetworkPolicyPeer,
     },
-    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::LabelSelector},
+    apimachinery::pkg::api::resource::Quantity,
 };
 
-use super::observe::Observed;
+use super::observe::{Observed, targets::Targets};
 use crate::{
     children::{Owner, OwnerKind},
     compare::quantity,
     settings::{ImagePullPolicy, Settings},
 };
 
+mod door;
 mod error;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use error::Error;
+pub(crate) use self::{door::Door, error::Error};
 
 /// What a deployment is judged by besides its own spec.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Site<'a> {
     /// The operator's settings.
     pub(crate) settings: &'a Settings,
-    /// What no model pod may reach, as `host:port`.
-    pub(crate) isolation_targets: &'a [String],
+    /// What no model pod may reach.
+    pub(crate) isolation_targets: &'a Targets,
     /// Namespace of the operator, which asks the pods for their status.
     pub(crate) operator_namespace: &'a str,
 }
@@ -74,9 +75,11 @@ pub(crate) struct ValidatedDeployment {
     pub(crate) context_length: Option<u32>,
     pub(crate) max_sequences: Option<u32>,
     pub(crate) isolation: IsolationMode,
-    pub(crate) isolation_targets: Vec<String>,
-    /// Who may call the model; never empty.
-    pub(crate) allow_from: Vec<NetworkPolicyPeer>,
+    pub(crate) isolation_targets: Targets,
+    /// Who may call the model.
+    pub(crate) door: Door,
+    /// Days for which prompts and answers may be kept; none: they may not.
+    pub(crate) prompt_logging_days: Option<i32>,
     /// Who may read metrics.
     pub(crate) metrics_from: Vec<NetworkPolicyPeer>,
     /// The operator's own pods.
@@ -156,7 +159,7 @@ pub(crate) fn validate(
     let gpus = gpus(&spec.resources)?;
     let suspended = spec.state == DesiredState::Suspended;
     let replicas = in_range("spec.replicas", spec.replicas.unwrap_or(1), 0, 1000, "0 to 1000")?;
-    if spec.network.isolation == IsolationMode::Required && isolation_targets.is_empty() {
+    if spec.network.isolation == IsolationMode::Required && isolation_targets.named.is_empty() {
         return Err(Error::NothingToProve);
     }
     Ok(ValidatedDeployment {
@@ -182,10 +185,11 @@ pub(crate) fn validate(
         context_length: count("spec.runtime.contextLength", spec.runtime.context_length)?,
         max_sequences: count("spec.runtime.maxSequences", spec.runtime.max_sequences)?,
         isolation: spec.network.isolation,
-        isolation_targets: isolation_targets.to_vec(),
-        allow_from: allow_from(&spec.network.allow_from),
+        isolation_targets: isolation_targets.clone(),
+        door: door::door(spec, settings, &owner.namespace, operator_namespace)?,
+        prompt_logging_days: prompt_logging_days(&spec.privacy)?,
         metrics_from: spec.network.metrics_from.iter().chain(&settings.metrics_from).cloned().collect(),
-        operator_peer: operator_peer(operator_namespace),
+        operator_peer: door::pods_of(operator_namespace, labels::APP_NAME_OPERATOR),
         owner,
     })
 }
@@ -238,25 +242,13 @@ fn pod_extras(template: &PodTemplate, resources: &Resources) -> Result<PodExtras
     })
 }
 
-/// Nobody named: the pods of the deployment's own namespace. A list replaces that, it does not add to it.
-fn allow_from(named: &[NetworkPolicyPeer]) -> Vec<NetworkPolicyPeer> {
-    if named.is_empty() {
-        vec![NetworkPolicyPeer { pod_selector: Some(LabelSelector::default()), ..NetworkPolicyPeer::default() }]
-    } else {
-        named.to_vec()
-    }
-}
-
-/// Both selectors in one peer: the operator's pods in the operator's namespace, not either.
-fn operator_peer(namespace: &str) -> NetworkPolicyPeer {
-    let selector = |key: &str, value: &str| LabelSelector {
-        match_labels: Some(BTreeMap::from([(key.to_owned(), value.to_owned())])),
-        ..LabelSelector::default()
-    };
-    NetworkPolicyPeer {
-        namespace_selector: Some(selector("kubernetes.io/metadata.name", namespace)),
-        pod_selector: Some(selector(labels::APP_NAME, labels::APP_NAME_OPERATOR)),
-        ..NetworkPolicyPeer::default()
+fn prompt_logging_days(privacy: &Privacy) -> Result<Option<i32>, Error> {
+    match (privacy.prompt_logging, privacy.retention_days) {
+        (PromptLogging::Disabled, _) => Ok(None),
+        (PromptLogging::Enabled, None) => Err(Error::NoRetention),
+        (PromptLogging::Enabled, Some(days)) => {
+            in_range("spec.privacy.retentionDays", days, 1, 90, "1 to 90").map(Some)
+        }
     }
 }
 

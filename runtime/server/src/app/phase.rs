@@ -1,5 +1,7 @@
 //! Pure: where a serving process stands, and how it says that it cannot serve.
 
+use alcazar_contract::isolation::Target;
+
 /// From start to end, in this order.
 #[derive(Debug)]
 pub(crate) enum Phase {
@@ -39,27 +41,27 @@ impl Unready {
         Self { reason: "Loading", message: message.to_owned(), retry_after_seconds: 2 }
     }
 
-    pub(crate) fn isolation_unproven(blocked: u32, wanted: u32, reached: &[String]) -> Self {
+    pub(crate) fn isolation_unproven(blocked: u32, wanted: u32, reached: &[Target]) -> Self {
         let message = if reached.is_empty() {
             format!(
-                "{blocked} of {wanted} rounds in a row found every target unreachable; no weights are opened before"
+                "{blocked} of {wanted} rounds in a row found every target unreachable; nothing is opened or served before"
             )
         } else {
             format!(
                 "this pod can reach {}, which it must not; enforce its NetworkPolicy (the cluster's network plugin must \
                  support egress policies) or set network.isolation to BestEffort",
-                reached.join(", ")
+                told(reached)
             )
         };
         Self { reason: "IsolationUnproven", message, retry_after_seconds: 2 }
     }
 
-    pub(crate) fn isolation_broken(reached: &[String]) -> Self {
+    pub(crate) fn isolation_broken(reached: &[Target]) -> Self {
         Self {
             reason: "IsolationBroken",
             message: format!(
                 "this pod can now reach {}, which it must not; nothing is served until its NetworkPolicy is enforced again",
-                reached.join(", ")
+                told(reached)
             ),
             retry_after_seconds: 10,
         }
@@ -72,4 +74,8 @@ impl Unready {
             retry_after_seconds: 1,
         }
     }
+}
+
+fn told(targets: &[Target]) -> String {
+    targets.iter().map(Target::told).collect::<Vec<_>>().join(", ")
 }

@@ -1,5 +1,7 @@
 //! What is told at each point of a process's life.
 
+use alcazar_contract::isolation::TargetKind;
+
 use super::*;
 
 fn app(is_required: bool) -> App {
@@ -18,6 +20,8 @@ fn a_process_tells_why_it_is_not_ready() {
     app.starting(Unready::isolation_unproven(1, 3, &[]));
     assert_eq!((app.status().ready, app.status().reason.as_str()), (false, "IsolationUnproven"));
     phase(&app, Phase::Serving);
+    assert_eq!((app.status().ready, app.status().reason.as_str()), (false, "IsolationUnproven"));
+    app.isolation(3, vec![], vec![]);
     assert_eq!((app.status().ready, app.status().reason.as_str()), (true, ""));
     app.drain();
     assert_eq!((app.status().ready, app.status().reason.as_str()), (false, "Draining"));
@@ -28,13 +32,15 @@ fn a_process_tells_why_it_is_not_ready() {
 #[test]
 fn a_broken_isolation_stops_serving_only_where_it_is_required() {
     for (is_required, reason) in [(true, "IsolationBroken"), (false, "")] {
-        let app = app(is_required);
+        let (app, reached) = (app(is_required), vec![Target::tcp(TargetKind::Public, "1.1.1.1:443")]);
         phase(&app, Phase::Serving);
-        app.isolation(0, vec!["1.1.1.1:443".to_owned()]);
+        app.isolation(0, reached.clone(), reached.clone());
         let status = app.status();
         assert_eq!((status.ready, status.reason.as_str()), (!is_required, reason));
-        assert_eq!(status.isolation.expect("told").reached, ["1.1.1.1:443"]);
-        app.isolation(1, vec![]);
+        assert_eq!(status.isolation.expect("told").reached, reached);
+        app.isolation(WANTED_ROUNDS - 1, vec![], reached.clone());
+        assert_eq!(app.status().ready, !is_required, "what broke has to be proven again");
+        app.isolation(WANTED_ROUNDS, vec![], reached);
         assert!(app.status().ready);
     }
 }

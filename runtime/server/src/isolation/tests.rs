@@ -1,9 +1,7 @@
-//! The judgement as a table, and rounds over real sockets.
+//! Rounds over real sockets.
 
-use std::time::Duration;
-
-use proptest::prelude::*;
-use tokio::net::TcpListener;
+use alcazar_contract::isolation::{Protocol, TargetKind};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 use super::*;
 use crate::test_support::TestApp;
@@ -15,45 +13,22 @@ const QUICK: Pace = Pace {
     watching_wait: Duration::from_millis(200),
 };
 
-proptest! {
-    #[test]
-    fn only_three_blocked_rounds_in_a_row_are_a_proof(rounds in proptest::collection::vec(any::<bool>(), 0..40)) {
-        let mut judge = Judge::default();
-        for (n, reached) in rounds.iter().enumerate() {
-            judge.round(if *reached { vec!["a:1".to_owned()] } else { vec![] });
-            let last = &rounds[(n + 1).saturating_sub(3)..=n];
-            prop_assert_eq!(judge.is_proven(), last.len() == 3 && last.iter().all(|reached| !reached));
-        }
-    }
-}
-
-#[test]
-fn a_reached_target_is_told_after_a_moment_and_at_once_after_a_proof() {
-    let (target, mut judge) = (vec!["a:1".to_owned()], Judge::default());
-    for _ in 1..SETTLING_ROUNDS {
-        judge.round(target.clone());
-        assert!(judge.told().is_empty() && !judge.is_proven());
-    }
-    judge.round(target.clone());
-    assert_eq!(judge.told(), target);
-    let mut proven = Judge::default();
-    (0..WANTED_ROUNDS).for_each(|_| proven.round(Vec::new()));
-    proven.round(target.clone());
-    assert_eq!(proven.told(), target);
+fn probe(targets: &[&str]) -> Probe {
+    let targets = targets.iter().map(|text| text.parse().expect("target")).collect();
+    Probe::new(Given { targets, ..Given::default() }, QUICK).expect("targets")
 }
 
 #[tokio::test]
 async fn an_answering_target_withholds_the_proof_until_it_is_gone() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
-    let target = listener.local_addr().expect("address").to_string();
+    let target = Target::tcp(TargetKind::Canary, listener.local_addr().expect("address").to_string());
     let test = TestApp::loading();
-    let targets = vec![target.clone(), "no-such-host.invalid:443".to_owned(), "127.0.0.1:1".to_owned()];
-    let mut probe = Probe::new(targets, QUICK);
+    let mut probe = probe(&[&target.to_string(), "no-such-host.invalid:443", "127.0.0.1:1"]);
     let proof = tokio::time::timeout(Duration::from_millis(900), probe.prove(&test.app)).await;
     assert!(proof.is_err(), "it answers, so there is no proof");
     let status = test.app.status();
     assert_eq!(
-        (status.reason.as_str(), status.message.contains(&target)),
+        (status.reason.as_str(), status.message.contains(&target.told())),
         ("IsolationUnproven", true),
         "{}",
         status.message
@@ -62,7 +37,28 @@ async fn an_answering_target_withholds_the_proof_until_it_is_gone() {
     drop(listener);
     probe.prove(&test.app).await;
     let finding = test.app.status().isolation.expect("told");
-    assert_eq!((finding.blocked_rounds, finding.reached.len()), (WANTED_ROUNDS, 0));
+    assert_eq!((finding.blocked_rounds, finding.reached.len(), finding.tried.len()), (3, 0, 3));
+}
+
+#[tokio::test]
+async fn any_answer_to_a_query_counts_as_reached() {
+    let resolver = UdpSocket::bind("127.0.0.1:0").await.expect("bind");
+    let target = Target {
+        protocol: Protocol::Udp,
+        ..Target::tcp(TargetKind::Dns, resolver.local_addr().expect("address").to_string())
+    };
+    let targets: Arc<[Target]> = vec![target.clone()].into();
+    let answer = async {
+        let mut query = [0; 512];
+        let (length, from) = resolver.recv_from(&mut query).await.expect("a query");
+        assert_eq!((length, &query[4..6]), (17, &[0, 1][..]), "one question");
+        resolver.send_to(b"refused", from).await.expect("sent");
+    };
+    let (found, ()) = tokio::join!(reached(&targets, Duration::from_secs(5)), answer);
+    assert_eq!(found, [target]);
+    assert_eq!(reached(&targets, Duration::from_millis(50)).await, [], "it does not answer twice");
+    drop(resolver);
+    assert_eq!(reached(&targets, Duration::from_millis(50)).await, [], "nobody there");
 }
 
 #[tokio::test]
@@ -79,6 +75,12 @@ async fn silence_counts_as_blocked_and_takes_no_longer_than_its_wait() {
         }
     }
     let started = std::time::Instant::now();
-    let found = reached(&vec![address.to_string()].into(), Duration::from_millis(100)).await;
+    let targets = vec![Target::tcp(TargetKind::Extra, address.to_string())];
+    let found = reached(&targets.into(), Duration::from_millis(100)).await;
     assert!(found.is_empty() && started.elapsed() < Duration::from_millis(400), "{found:?} {:?}", started.elapsed());
+}
+
+#[test]
+fn without_a_target_there_is_no_probe() {
+    assert!(Probe::new(Given { resolvers: true, ..Given::default() }, QUICK).is_none());
 }

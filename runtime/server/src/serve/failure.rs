@@ -19,6 +19,8 @@ pub(crate) enum ServeError {
     Listen { source: io::Error },
     #[error("{source}")]
     Tls { source: TlsError },
+    #[error("--isolation Required needs an --isolation-target: without one there is nothing to prove")]
+    NothingToProve,
     #[error("failed to understand --digest: {fault}")]
     Digest { fault: String },
     #[error("{source}")]
@@ -42,7 +44,8 @@ impl ServeError {
             Self::WarmUp { .. } => "InvalidModel",
             Self::Digest { .. } => "InvalidSource",
             Self::Tls { .. } => "TlsFailed",
-            Self::Listen { .. }
+            Self::NothingToProve
+            | Self::Listen { .. }
             | Self::Signal { .. }
             | Self::Metrics { .. }
             | Self::Thread { .. }

@@ -1,5 +1,7 @@
 //! A serving process from start to drain, with real sockets and a model of bytes.
 
+mod order;
+
 use std::{
     net::SocketAddr,
     sync::atomic::{AtomicUsize, Ordering},

@@ -41,7 +41,7 @@ async fn meet(
 async fn a_changed_certificate_is_used_for_the_next_connection() {
     let dir = tempfile::tempdir().expect("tempdir");
     let first = write_certificate(dir.path());
-    let tls = Tls::open(dir.path()).expect("open");
+    let tls = Tls::open(dir.path(), Clients::Any).expect("open");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let address = listener.local_addr().expect("address");
     let close = CancellationToken::new();
@@ -73,8 +73,8 @@ async fn a_changed_certificate_is_used_for_the_next_connection() {
 #[test]
 fn what_is_missing_is_named() {
     let dir = tempfile::tempdir().expect("tempdir");
-    assert!(Tls::open(dir.path()).expect_err("empty").to_string().contains("tls.crt"));
+    assert!(Tls::open(dir.path(), Clients::Any).expect_err("empty").to_string().contains("tls.crt"));
     fs::write(dir.path().join("tls.crt"), "no PEM").expect("write");
     fs::write(dir.path().join("tls.key"), "no PEM").expect("write");
-    assert!(Tls::open(dir.path()).expect_err("no certificate").to_string().contains("tls.crt"));
+    assert!(Tls::open(dir.path(), Clients::Any).expect_err("no certificate").to_string().contains("tls.crt"));
 }

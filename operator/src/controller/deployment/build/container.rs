@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use alcazar_contract::{MODEL_PORT, MODEL_PORT_NAME, PROBE_PORT, PROBE_PORT_NAME, paths, routes};
+use alcazar_crds::llm_deployment::AccessMode;
 use k8s_openapi::{
     api::core::v1::{
-        Capabilities, Container, ContainerPort, HTTPGetAction, Lifecycle, LifecycleHandler, PodSecurityContext, Probe,
-        ResourceRequirements, SeccompProfile, SecurityContext, SleepAction,
+        Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction, Lifecycle, LifecycleHandler,
+        ObjectFieldSelector, PodSecurityContext, Probe, ResourceRequirements, SeccompProfile, SecurityContext,
+        SleepAction,
     },
     apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString},
 };
@@ -15,6 +17,8 @@ use super::{Serving, ValidatedDeployment, deployment::PRE_STOP_SECONDS, volumes}
 
 /// Name of the container.
 pub(crate) const CONTAINER: &str = "runtime";
+/// Addresses of the pod's node, of every family, with commas between them.
+const NODE_ADDRESSES: &str = "NODE_ADDRESSES";
 /// User and group of the pods: no account of any image or node.
 const NOBODY: i64 = 65_532;
 const MIB: u64 = 1024 * 1024;
@@ -38,6 +42,7 @@ pub(super) fn build_container(valid: &ValidatedDeployment, serving: &Serving) ->
         image: Some(valid.image.clone()),
         image_pull_policy: Some(valid.image_pull_policy.as_str().to_owned()),
         args: Some(arguments(valid, serving)),
+        env: Some(vec![node_addresses()]),
         ports: Some(vec![port(MODEL_PORT_NAME, MODEL_PORT), port(PROBE_PORT_NAME, PROBE_PORT)]),
         resources: Some(resources(valid, serving)),
         volume_mounts: Some(volumes::build_mounts()),
@@ -83,6 +88,9 @@ pub(crate) fn arguments(valid: &ValidatedDeployment, serving: &Serving) -> Vec<S
     flag("digest", serving.digest.clone());
     flag("name", valid.owner.name.clone());
     flag("tls-dir", paths::TLS.to_owned());
+    if valid.door.mode == AccessMode::Gateway {
+        flag("clients", "Gateway".to_owned());
+    }
     if let Some(tokens) = valid.context_length {
         flag("context-length", tokens.to_string());
     }
@@ -91,10 +99,25 @@ pub(crate) fn arguments(valid: &ValidatedDeployment, serving: &Serving) -> Vec<S
     }
     flag("drain-seconds", valid.drain_seconds.to_string());
     flag("isolation", valid.isolation.as_str().to_owned());
-    for target in &valid.isolation_targets {
-        flag("isolation-target", target.clone());
+    for target in &valid.isolation_targets.named {
+        flag("isolation-target", target.to_string());
     }
+    flag("isolation-node", format!("$({NODE_ADDRESSES})"));
+    for (kind, port) in &valid.isolation_targets.node_ports {
+        flag("isolation-node-port", format!("{}={port}", kind.as_str()));
+    }
+    args.push("--isolation-resolvers".to_owned());
     args
+}
+
+/// The one thing that comes by environment: Kubernetes puts it into an argument, and has no other way to tell it.
+fn node_addresses() -> EnvVar {
+    let field = ObjectFieldSelector { field_path: "status.hostIPs".to_owned(), ..ObjectFieldSelector::default() };
+    EnvVar {
+        name: NODE_ADDRESSES.to_owned(),
+        value_from: Some(EnvVarSource { field_ref: Some(field), ..EnvVarSource::default() }),
+        ..EnvVar::default()
+    }
 }
 
 /// Requests are the limits: a pod gets what it was promised, and its neighbours too.

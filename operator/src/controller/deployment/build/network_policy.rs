@@ -22,7 +22,7 @@ pub(super) fn build_network_policy(valid: &ValidatedDeployment) -> NetworkPolicy
                 ..LabelSelector::default()
             }),
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
-            ingress: Some(vec![rule(valid.allow_from.clone(), MODEL_PORT), rule(probe_peers, PROBE_PORT)]),
+            ingress: Some(vec![rule(valid.door.peers.clone(), MODEL_PORT), rule(probe_peers, PROBE_PORT)]),
             // Said outright, so that a rule that somebody adds is a difference and goes.
             egress: Some(Vec::new()),
         }),

@@ -128,7 +128,10 @@ fn stricter_than_restricted(name: &str, pod: &serde_json::Value) {
     assert_eq!(pod["enableServiceLinks"], false, "{name}");
     let container = &pod["containers"][0];
     assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true, "{name}");
-    assert!(container["env"].is_null() && container["envFrom"].is_null(), "{name}: nothing comes by environment");
+    let node =
+        serde_json::json!([{"name": "NODE_ADDRESSES", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIPs"}}}]);
+    assert_eq!(container["env"], node, "{name}: nothing else comes by environment");
+    assert!(container["envFrom"].is_null(), "{name}");
     assert!(container["command"].is_null(), "{name}");
     for mount in container["volumeMounts"].as_array().unwrap() {
         assert_eq!(mount["readOnly"], true, "{name}");

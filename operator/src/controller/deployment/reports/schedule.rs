@@ -1,7 +1,7 @@
 //! When a pod is asked, and whether its answer is news. Pure: the clock is passed in.
 
 use std::{
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -9,7 +9,7 @@ use std::{
 use alcazar_contract::status::ServeStatus;
 use jiff::Timestamp;
 
-use super::Report;
+use super::{Report, door::Doors};
 use crate::store::Key;
 
 /// Between two questions to a pod that is not ready.
@@ -22,9 +22,10 @@ const FRESH: Duration = Duration::from_secs(90);
 const PATIENCE: [Duration; 2] = [Duration::from_secs(4), READY];
 
 /// Where a pod is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Asked {
-    pub(super) address: IpAddr,
+    /// Of every family; never empty. The first is asked for the status.
+    pub(super) addresses: Vec<IpAddr>,
     pub(super) ready: bool,
 }
 
@@ -41,6 +42,8 @@ pub(super) struct Entry {
     failures: u32,
     told: Option<(Instant, Arc<ServeStatus>)>,
     was_silent: bool,
+    /// What came of the attempts at its model port.
+    pub(super) door: Doors,
 }
 
 impl Entry {
@@ -62,6 +65,7 @@ impl Entry {
                 failures: 0,
                 told: None,
                 was_silent: false,
+                door: Doors::default(),
             };
         };
         if known.asked != asked {
@@ -72,16 +76,16 @@ impl Entry {
     }
 
     /// Where to ask now, if it is its turn; it counts as asked until [`Self::hear`].
-    pub(super) fn take_turn(&mut self, now: Instant) -> Option<IpAddr> {
-        let asked = self.asked.filter(|_| !self.under_way && self.due <= now)?;
+    pub(super) fn take_turn(&mut self, now: Instant) -> Option<Asked> {
+        let asked = self.asked.clone().filter(|_| !self.under_way && self.due <= now)?;
         self.under_way = true;
-        Some(asked.address)
+        Some(asked)
     }
 
     /// Keeps an answer, or that there was none; says whether the status may change by it.
     pub(super) fn hear(&mut self, told: Option<ServeStatus>, now: Instant) -> bool {
         self.under_way = false;
-        let ready = self.asked.is_some_and(|asked| asked.ready);
+        let ready = self.asked.as_ref().is_some_and(|asked| asked.ready);
         let Some(told) = told else { return self.miss(ready, now) };
         self.failures = 0;
         self.due = now + if ready { READY } else { LOADING };
@@ -89,6 +93,15 @@ impl Entry {
         self.was_silent = false;
         self.told = Some((now, Arc::new(told)));
         is_news
+    }
+
+    /// Keeps where the model port let the operator in; says whether the status may change by it.
+    pub(super) fn try_door(&mut self, opened: Vec<SocketAddr>, now: Instant) -> bool {
+        let has_moved = self.door.hear(opened, now);
+        if self.door.is_in_doubt() {
+            self.due = now + LOADING;
+        }
+        has_moved
     }
 
     /// No answer: asked again after a longer pause; news once the last words have faded.

@@ -6,7 +6,7 @@ use super::*;
 use crate::controller::deployment::test_support::{isolated, not_isolated};
 
 fn asked(ready: bool) -> Asked {
-    Asked { address: "10.1.2.3".parse().unwrap(), ready }
+    Asked { addresses: vec!["10.1.2.3".parse().unwrap()], ready }
 }
 
 fn entry(ready: bool, now: Instant) -> Entry {
@@ -44,12 +44,12 @@ fn only_what_changes_the_status_is_news() {
     let mut entry = entry(true, now);
     assert!(entry.hear(Some(isolated()), now), "the first words");
     let mut later = isolated();
-    later.isolation = Some(Isolation { blocked_rounds: 400, reached: Vec::new(), seconds_since_last_round: 9 });
+    later.isolation = Some(Isolation { blocked_rounds: 400, seconds_since_last_round: 9, ..Isolation::default() });
     assert!(!entry.hear(Some(later), now), "more rounds of the same");
     assert!(entry.hear(Some(not_isolated(true)), now), "a broken firewall");
     assert!(entry.hear(Some(isolated()), now), "a mended one");
     let mut stale = isolated();
-    stale.isolation = Some(Isolation { blocked_rounds: 400, reached: Vec::new(), seconds_since_last_round: 600 });
+    stale.isolation = Some(Isolation { blocked_rounds: 400, seconds_since_last_round: 600, ..Isolation::default() });
     assert!(entry.hear(Some(stale), now), "a proof that is none any more");
 }
 
@@ -86,4 +86,17 @@ fn a_pod_without_an_address_is_not_asked() {
     let now = Instant::now();
     let mut entry = Entry::follow(None, 1, Key::new("team-a", "assistant"), None, now);
     assert!(entry.take_turn(now).is_none());
+}
+
+#[test]
+fn a_port_that_lets_the_operator_in_is_tried_again_soon() {
+    let now = Instant::now();
+    let mut entry = entry(true, now);
+    entry.take_turn(now);
+    entry.hear(Some(isolated()), now);
+    assert!(!entry.try_door(vec!["10.1.2.3:8443".parse().unwrap()], now), "once may be a moment's matter");
+    assert!(entry.take_turn(now + SECOND).is_some());
+    entry.hear(Some(isolated()), now + SECOND);
+    assert!(entry.try_door(Vec::new(), now + SECOND), "shut is the first news");
+    assert!(entry.take_turn(now + 20 * SECOND).is_none(), "and the pace is the usual one again");
 }

@@ -7,7 +7,7 @@ use super::{
     Seen,
     cause::{Cause, Weight},
     firewall,
-    isolation::Finding,
+    isolation::{Breach, Finding},
     model, pods, refusals,
 };
 use crate::controller::deployment::{build, reports::is_ready, validate::ValidatedDeployment};
@@ -121,12 +121,13 @@ fn overdue(seen: Seen<'_>, deployment: &Deployment, cause: Option<Cause>) -> Opt
 /// A firewall that does not hold is worse than any pod's trouble, and the cause of most.
 fn broken(seen: Seen<'_>, finding: &Finding) -> Option<Cause> {
     match (finding, seen.valid.isolation) {
-        (Finding::Broken(reached), IsolationMode::Required) => {
+        // Only what goes out keeps the pods from serving; they cannot know who may come in.
+        (Finding::Broken(Breach { reached, .. }), IsolationMode::Required) if !reached.is_empty() => {
             Some(Cause::stalls(Reason::IsolationBroken, firewall::broken(seen, reached)))
         }
         // Still so until a pod has told otherwise.
         (Finding::AsBefore, IsolationMode::Required) => {
-            let old = super::keep(seen.old()?, alcazar_crds::conditions::DeploymentCondition::NetworkIsolated)?;
+            let old = super::keep(seen.old()?, alcazar_crds::conditions::DeploymentCondition::Ready)?;
             let is_broken = old.reason == Reason::IsolationBroken.as_str();
             is_broken.then(|| Cause::stalls(Reason::IsolationBroken, old.message))
         }

@@ -73,8 +73,8 @@ fn the_second_pass_says_the_same() {
     world.observed.pods[0].report = told(ServeStatus {
         isolation: Some(alcazar_contract::status::Isolation {
             blocked_rounds: 77,
-            reached: Vec::new(),
             seconds_since_last_round: 9,
+            ..isolated().isolation.unwrap()
         }),
         ..isolated()
     });

@@ -1,5 +1,7 @@
 //! Why a spec cannot work: what was found, and what to write. Pure.
 
+use alcazar_crds::reasons::DeploymentReason as Reason;
+
 /// Why a spec cannot work: what was found, and what to write.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Error {
@@ -36,4 +38,29 @@ pub(crate) enum Error {
          which pods try to reach to prove their isolation: let the operator read that Service, or write isolation: BestEffort"
     )]
     NothingToProve,
+    /// Only the gateway may come in, and there is none.
+    #[error(
+        "spec.access.mode is Gateway, but this installation has no gateway: write access: {{mode: Direct}} to let the peers \
+         of network.allowFrom call the pods without a key, or turn the gateway on (chart value gateway.enabled)"
+    )]
+    GatewayDisabled,
+    /// Peers that the mode would leave out.
+    #[error(
+        "spec.network.allowFrom names peers, but spec.access.mode is Gateway, which lets in the gateway alone: write \
+         access: {{mode: Direct}}, or remove allowFrom"
+    )]
+    PeersWithoutDirect,
+    /// Prompts kept without an end.
+    #[error("spec.privacy.promptLogging is Enabled; spec.privacy.retentionDays must say for how many days, 1 to 90")]
+    NoRetention,
+}
+
+impl Error {
+    /// For the conditions.
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::GatewayDisabled => Reason::GatewayDisabled,
+            _ => Reason::InvalidSpec,
+        }
+    }
 }

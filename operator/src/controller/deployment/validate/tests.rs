@@ -6,7 +6,7 @@ use proptest::{
 };
 
 use super::{Strategy, *};
-use crate::controller::deployment::test_support::{World, settings};
+use crate::controller::deployment::test_support::{World, now, settings};
 
 /// The smallest deployment with another spec, refused.
 fn refusal(spec: &str) -> String {
@@ -37,6 +37,12 @@ fn says_what_was_found_and_what_to_write() {
             "spec.rollout.drainSeconds is 9999; it must be 0 to 3600",
         ),
         (&format!("{{{MODEL}, runtime: {{contextLength: 0}}}}"), "spec.runtime.contextLength is 0"),
+        (&format!("{{{MODEL}, network: {{allowFrom: [{{podSelector: {{}}}}]}}}}"), "write access: {mode: Direct}"),
+        (&format!("{{{MODEL}, privacy: {{promptLogging: Enabled}}}}"), "for how many days"),
+        (
+            &format!("{{{MODEL}, privacy: {{promptLogging: Enabled, retentionDays: 91}}}}"),
+            "spec.privacy.retentionDays is 91; it must be 1 to 90",
+        ),
         (
             &format!("{{{MODEL}, podTemplate: {{annotations: {{k8s.v1.cni.cncf.io/networks: open}}}}}}"),
             "must not have \"k8s.v1.cni.cncf.io/networks\"",
@@ -56,7 +62,7 @@ fn says_what_was_found_and_what_to_write() {
 #[test]
 fn required_isolation_needs_something_to_try() {
     let mut world = World::assistant();
-    world.targets.clear();
+    world.targets.named.clear();
     assert_eq!(world.valid().expect_err("there is no proof"), Error::NothingToProve);
     world.object.spec.network.isolation = IsolationMode::BestEffort;
     assert!(world.valid().is_ok());
@@ -68,6 +74,20 @@ fn a_model_of_the_same_name_may_be_a_strangers() {
     world.settings = settings("runtimeCudaImage: cuda");
     world.object.metadata.name = Some("shared".to_owned());
     assert!(world.valid().is_ok(), "it is not ours");
+}
+
+#[test]
+fn without_a_gateway_a_deployment_needs_direct_access() {
+    let told = refusal_with("gateway: {enabled: false}", &format!("{{{MODEL}}}"));
+    assert!(told.contains("no gateway") && told.contains("access: {mode: Direct}"), "{told}");
+    let mut world = World::assistant();
+    world.settings = settings("gateway: {enabled: false}");
+    let invalid = world.valid().expect_err("there is no gateway");
+    let refused = crate::controller::deployment::status::refused(&world.object, &invalid, now());
+    for type_ in ["Accepted", "Ready", "Stalled"] {
+        let found = crate::conditions::find(&refused.conditions, type_).map(|found| found.reason.clone());
+        assert_eq!(found.as_deref(), Some("GatewayDisabled"), "{type_}");
+    }
 }
 
 #[test]

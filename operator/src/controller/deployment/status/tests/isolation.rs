@@ -1,11 +1,11 @@
 //! What is claimed of the firewall, and when.
 
-use alcazar_crds::llm_deployment::IsolationMode;
+use alcazar_crds::llm_deployment::{AccessMode, IsolationMode};
 use jiff::SignedDuration;
 
 use super::serving;
 use crate::controller::deployment::{
-    reports::Report,
+    reports::{Answers, DoorTried, Report},
     test_support::{LOADING, READY, World, isolated, not_isolated, now, pod, pod_named, serving_pod, told},
 };
 
@@ -34,6 +34,7 @@ fn isolation_is_only_claimed_with_a_fresh_proof_of_every_ready_pod() {
     let mut world = World::assistant();
     world.object.spec.replicas = Some(2);
     let mut world = world.deployed([2, 2, 2]).with_pod(serving_pod()).with_pod(pod_named("assistant-2", READY));
+    world.observed.pods[1].door = DoorTried::Shut;
     assert_eq!(world.report().of("NetworkIsolated"), "Unknown/IsolationUnproven", "the second says nothing");
     world.observed.pods[1].report = told(isolated());
     assert_eq!(world.report().of("NetworkIsolated"), "True/IsolationProven");
@@ -62,4 +63,56 @@ fn a_restart_changes_nothing_until_the_pods_were_asked() {
     let before = world.report();
     world.observed.pods[0].report = Report::NotAsked { since };
     assert_eq!(world.report(), before, "bad news neither");
+}
+
+#[test]
+fn what_is_claimed_is_what_was_tried() {
+    let mut world = serving();
+    let proven = world.report();
+    let message = proven.message("NetworkIsolated");
+    for words in ["the operator's canary, the API server", "metadata", "by IPv4", "their model port"] {
+        assert!(message.contains(words), "{message}");
+    }
+    assert_eq!(proven.of("PromptLogging"), "-");
+}
+
+#[test]
+fn a_door_that_lets_the_operator_in() {
+    let mut world = serving();
+    world.observed.pods[0].door = DoorTried::NotYet;
+    assert_eq!(world.report().of("NetworkIsolated"), "Unknown/IsolationUnproven", "half a proof");
+    world.observed.pods[0].door = DoorTried::Open(vec!["10.1.2.3:8443".parse().unwrap()]);
+    let open = world.report();
+    assert_eq!(open.of("NetworkIsolated"), "False/IsolationBroken");
+    assert!(open.message("NetworkIsolated").contains("10.1.2.3:8443"), "{}", open.message("NetworkIsolated"));
+    assert_eq!(open.of("Ready"), "True/Serving", "the pods themselves reach nothing");
+    world.object.spec.access.mode = AccessMode::Direct;
+    world.object.spec.network.allow_from = serde_yaml::from_str("[{namespaceSelector: {}}]").unwrap();
+    let everybody = world.report();
+    assert_eq!(everybody.of("NetworkIsolated"), "True/IsolationProven", "the operator may come in");
+    assert!(everybody.message("NetworkIsolated").contains("was not tried"));
+}
+
+#[test]
+fn silence_proves_nothing_while_the_canary_is_silent_too() {
+    let mut world = serving();
+    world.observed.canary = Answers::No("10.96.4.4:8083".to_owned());
+    let told = world.report();
+    assert_eq!(told.of("NetworkIsolated"), "Unknown/IsolationUnproven");
+    assert!(told.message("NetworkIsolated").contains("canary at 10.96.4.4:8083"));
+    world.observed.canary = Answers::NotYet;
+    assert_eq!(world.report(), told, "a new operator says what the old one said");
+    world.observed.canary = Answers::Yes;
+    assert_eq!(world.report().of("NetworkIsolated"), "True/IsolationProven");
+}
+
+#[test]
+fn prompts_that_may_be_kept_are_told() {
+    let mut world = serving();
+    world.object.spec.privacy = serde_yaml::from_str("{promptLogging: Enabled, retentionDays: 7}").unwrap();
+    let told = world.report();
+    assert_eq!((told.of("PromptLogging"), told.health(1)), ("True/PromptLoggingEnabled".to_owned(), "Current"));
+    assert!(told.message("PromptLogging").contains("after 7 days"));
+    world.object.spec.privacy = serde_yaml::from_str("{}").unwrap();
+    assert_eq!(world.report().of("PromptLogging"), "-");
 }
