@@ -13,3 +13,4 @@ mod requests;
 mod rollout;
 mod scenario;
 mod volumes;
+mod weights;

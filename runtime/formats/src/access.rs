@@ -1,12 +1,6 @@
 //! How the files of a model are opened: as they lie, or through what proves or decrypts them.
 
-use std::{
-    fmt::Debug,
-    fs::File,
-    io,
-    os::unix::fs::FileExt,
-    path::Path,
-};
+use std::{fmt::Debug, fs::File, io, os::unix::fs::FileExt, path::Path};
 
 /// A file that is read at given places.
 pub trait ReadAt: Debug + Send + Sync {

@@ -100,7 +100,8 @@ pub(crate) fn open(
             return Err(AdaptersError::NameTaken { name: served.name.clone() });
         }
     }
-    let open = |(served, path): (ServedAdapter, PathBuf)| Ok((Adapter::open_with(access, &served.name, &path)?, served));
+    let open =
+        |(served, path): (ServedAdapter, PathBuf)| Ok((Adapter::open_with(access, &served.name, &path)?, served));
     let opened = places.into_iter().map(open).collect::<Result<Vec<_>, AdaptersError>>()?;
     let (adapters, served) = opened.into_iter().unzip();
     Ok(Opened { served, adapters })

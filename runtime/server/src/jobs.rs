@@ -9,7 +9,9 @@ use alcazar_contract::{
     status::FetchStatus,
 };
 use alcazar_formats::Plain;
-use alcazar_store::{Credentials, Fetch, FetchError, Progress, Protection, failed, fetch, verify, write_termination_log};
+use alcazar_store::{
+    Credentials, Fetch, FetchError, Progress, Protection, failed, fetch, verify, write_termination_log,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 

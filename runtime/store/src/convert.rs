@@ -95,7 +95,13 @@ pub(crate) async fn convert(
     Ok(Some(Manifest::new(converted.files().iter().chain(record.files()).cloned().collect())))
 }
 
-fn record(partial: &Partial, tree: &Path, format: String, fetched: &Manifest, converted: &Manifest) -> Result<(), FetchError> {
+fn record(
+    partial: &Partial,
+    tree: &Path,
+    format: String,
+    fetched: &Manifest,
+    converted: &Manifest,
+) -> Result<(), FetchError> {
     let record = Record {
         source: State { format: Some(format), digest: fetched.digest(), files: fetched },
         converted: State { format: None, digest: converted.digest(), files: converted },

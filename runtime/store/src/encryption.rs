@@ -23,14 +23,14 @@ use std::{
 use age_core::format::FileKey;
 use alcazar_formats::{Access, ReadAt};
 
-pub(crate) use self::{
-    file::{FileCipher, SealingWriter, plain_length, sealed_length},
-    stream::{CHUNK_BYTES, NONCE_BYTES},
-};
 pub use self::keys::Keys;
 use self::{
     file::SealedFile,
     header::{open_header, render_header},
+};
+pub(crate) use self::{
+    file::{FileCipher, SealingWriter, plain_length, sealed_length},
+    stream::{CHUNK_BYTES, NONCE_BYTES},
 };
 use crate::{
     chunked::InChunks,
@@ -126,7 +126,11 @@ impl Vault {
     }
 
     /// Opens a file that must have a nonce that is known already.
-    pub(crate) fn open_sealed(&self, path: &Path, nonce: Option<[u8; NONCE_BYTES]>) -> io::Result<InChunks<SealedFile>> {
+    pub(crate) fn open_sealed(
+        &self,
+        path: &Path,
+        nonce: Option<[u8; NONCE_BYTES]>,
+    ) -> io::Result<InChunks<SealedFile>> {
         let file = File::open(path)?;
         let found = Self::nonce(&file)?;
         if nonce.is_some_and(|nonce| nonce != found) {
@@ -173,5 +177,6 @@ fn random(bytes: &mut [u8]) -> io::Result<()> {
 
 /// Bytes of chance for other parts of the store.
 pub(crate) fn fill_random(bytes: &mut [u8]) -> Result<(), FetchError> {
-    random(bytes).map_err(|error| FetchError::VolumeState { fault: format!("the system gives no random bytes: {error}") })
+    random(bytes)
+        .map_err(|error| FetchError::VolumeState { fault: format!("the system gives no random bytes: {error}") })
 }

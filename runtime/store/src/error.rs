@@ -109,8 +109,14 @@ impl FetchError {
             Self::UnsupportedModel { .. } => FetchReason::UnsupportedModel,
             Self::VolumeFull { .. } => FetchReason::VolumeFull,
             Self::Volume { source, .. } if is_full(source) => FetchReason::VolumeFull,
+            Self::Volume { .. } if self.is_of_data() => FetchReason::DigestMismatch,
             Self::Volume { .. } | Self::VolumeState { .. } => FetchReason::VolumeFailed,
         }
+    }
+
+    /// Whether the bytes on the volume are not what was written there, and not the volume at fault.
+    pub(crate) fn is_of_data(&self) -> bool {
+        matches!(self, Self::Volume { source, .. } if source.kind() == io::ErrorKind::InvalidData)
     }
 
     /// Whether another try within this attempt can help.

@@ -148,8 +148,7 @@ pub(crate) async fn hash_all<T: Send + 'static>(
                     move || digest(&full, &progress)
                 })
                 .await?;
-                let entry =
-                    ManifestFile { path: path.as_str().to_owned(), size: digests.size, sha256: digests.sha256 };
+                let entry = ManifestFile { path: path.as_str().to_owned(), size: digests.size, sha256: digests.sha256 };
                 Ok::<_, FetchError>((entry, (full, more)))
             }
         })
@@ -186,11 +185,13 @@ mod tests {
         let dir = tempfile::tempdir().expect("tempdir");
         let path = dir.path().join("hello");
         std::fs::write(&path, "hello\n").expect("write");
-        let digests = digest_file(&Plain, &path, Options { with_git_blob: true, ..Options::default() }, |_| {}).expect("digest");
+        let digests =
+            digest_file(&Plain, &path, Options { with_git_blob: true, ..Options::default() }, |_| {}).expect("digest");
         assert_eq!(digests.sha256, "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03");
         assert_eq!(digests.git_blob.as_deref(), Some("ce013625030ba8dba906f756967f9e9ca394464a"));
         assert_eq!((digests.size, digests.is_html), (6, false));
-        let first = digest_file(&Plain, &path, Options { limit: Some(2), ..Options::default() }, |_| {}).expect("digest");
+        let first =
+            digest_file(&Plain, &path, Options { limit: Some(2), ..Options::default() }, |_| {}).expect("digest");
         assert_eq!((first.size, first.sha256), (2, hex(&Sha256::digest("he"))));
     }
 

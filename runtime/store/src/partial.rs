@@ -266,7 +266,11 @@ mod tests {
         let again = Partial::open(dir.path(), "k", None).expect("again");
         assert_eq!((again.done_bytes(), again.state(&path).etag.as_deref()), (5, Some("\"e\"")));
         fs::write(path.below(&again.tree()), "12").expect("cut the file");
-        assert_eq!(Partial::open(dir.path(), "k", None).expect("cut").done_bytes(), 0, "the data is shorter than the note");
+        assert_eq!(
+            Partial::open(dir.path(), "k", None).expect("cut").done_bytes(),
+            0,
+            "the data is shorter than the note"
+        );
         fs::write(again.dir().join("state.json"), "{\"../x\":{}, ").expect("break the note");
         assert_eq!(Partial::open(dir.path(), "k", None).expect("broken").done_bytes(), 0);
     }

@@ -91,7 +91,8 @@ impl Protection {
         let signed = self.open(&directory::read(&path)?)?;
         if let Some(signed) = &signed {
             // What was converted was signed before.
-            let converted = (coverage == Coverage::Part).then(|| convert::source_of(access, model)).transpose()?.flatten();
+            let converted =
+                (coverage == Coverage::Part).then(|| convert::source_of(access, model)).transpose()?.flatten();
             signed.check(&resources(converted.as_ref().unwrap_or(manifest)), coverage)?;
         }
         Ok(signed)
@@ -117,7 +118,8 @@ pub(crate) fn signature_path(sealed: &Path) -> PathBuf {
 
 /// Files as a signature lists them.
 pub(crate) fn resources(manifest: &Manifest) -> Vec<Resource> {
-    let resource = |file: &crate::manifest::ManifestFile| Resource { name: file.path.clone(), sha256: file.sha256.clone() };
+    let resource =
+        |file: &crate::manifest::ManifestFile| Resource { name: file.path.clone(), sha256: file.sha256.clone() };
     manifest.files().iter().map(resource).collect()
 }
 

@@ -1,7 +1,7 @@
 //! Makes a model visible in one step, and finds one that already is.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -76,7 +76,7 @@ async fn is_intact(sealed: &Sealed, access: &Arc<dyn Access>, progress: &Progres
         match manifest_of(access, &sealed.dir, files, progress).await {
             Ok(manifest) => manifest.digest(),
             // So does a chunk of an encrypted file that is not what it was.
-            Err(FetchError::Volume { source, .. }) if source.kind() == io::ErrorKind::InvalidData => source.to_string(),
+            Err(error) if error.is_of_data() => error.to_string(),
             Err(error) => return Err(error),
         }
     } else {

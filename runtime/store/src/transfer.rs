@@ -101,8 +101,15 @@ impl<'a> Transfer<'a> {
         let mut resumed = left.done.len() > 0 && is_provable;
         loop {
             self.download(file).await?;
-            let digests = self.digest(file, None).await?;
-            let Err(error) = verdict::judge(file, &digests) else { return Ok(digests) };
+            let error = match self.digest(file, None).await {
+                Ok(digests) => match verdict::judge(file, &digests) {
+                    Ok(()) => return Ok(digests),
+                    Err(error) => error,
+                },
+                // A chunk of an encrypted file that an earlier attempt left otherwise.
+                Err(error) if error.is_of_data() => error,
+                Err(error) => return Err(error),
+            };
             self.start_anew(file)?;
             if !resumed {
                 return Err(error);

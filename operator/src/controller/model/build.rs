@@ -2,6 +2,7 @@
 
 mod claim;
 mod job;
+mod keys;
 mod network_policy;
 mod service_account;
 

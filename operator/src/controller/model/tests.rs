@@ -38,7 +38,7 @@ pub(crate) const DIGEST: &str = "sha256:1111111111111111111111111111111111111111
 pub(crate) const OTHER_DIGEST: &str = "sha256:2222222222222222222222222222222222222222222222222222222222222222";
 
 /// All that a fetch can fail with.
-pub(crate) const REASONS: [FetchReason; 12] = [
+pub(crate) const REASONS: [FetchReason; 16] = [
     FetchReason::SourceUnauthorized,
     FetchReason::SourceForbidden,
     FetchReason::SourceNotFound,
@@ -46,6 +46,10 @@ pub(crate) const REASONS: [FetchReason; 12] = [
     FetchReason::SourceUnreachable,
     FetchReason::SourceNotAllowed,
     FetchReason::DigestMismatch,
+    FetchReason::SignatureMissing,
+    FetchReason::SignatureInvalid,
+    FetchReason::KeyMissing,
+    FetchReason::KeyInvalid,
     FetchReason::InvalidModel,
     FetchReason::UnsupportedModel,
     FetchReason::VolumeFull,
@@ -221,6 +225,7 @@ impl World {
             architecture: "llama".into(),
             parameter_count: 134_515_008,
             context_length: 8192,
+            ..ModelFacts::default()
         };
         self.says(facts)
     }
@@ -315,5 +320,7 @@ fn golden_manifests() {
     check("mirror-with-token", include_str!("testdata/mirror-with-token.yaml"));
     check("http", include_str!("testdata/http.yaml"));
     check("claim", include_str!("testdata/claim.yaml"));
+    check("protected", include_str!("testdata/protected.yaml"));
+    check("protected-claim", include_str!("testdata/protected-claim.yaml"));
     check("retained", include_str!("testdata/retained.yaml"));
 }

@@ -36,8 +36,15 @@ pub(super) fn read(access: &dyn Access, path: &Path) -> Result<Option<Sentence>,
         .as_array()
         .filter(|modules| modules.len() <= MAX_MODULES)
         .ok_or_else(|| Error::malformed(&file, 0, "no list of modules", format!("a list of at most {MAX_MODULES}")))?;
-    let mut reader =
-        Reader { access, path, file: &file, pooling: None, pools_prompt: true, stages: Vec::new(), weights: Vec::new() };
+    let mut reader = Reader {
+        access,
+        path,
+        file: &file,
+        pooling: None,
+        pools_prompt: true,
+        stages: Vec::new(),
+        weights: Vec::new(),
+    };
     for module in modules {
         reader.module(module)?;
     }

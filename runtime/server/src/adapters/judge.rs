@@ -19,10 +19,7 @@ pub(crate) struct Told {
 }
 
 /// The adapters in a model's directory that can be served with it, and why the others cannot.
-pub(crate) fn inspect(
-    access: &dyn Access,
-    model: &Path,
-) -> Result<(Vec<Told>, Vec<String>), alcazar_formats::Error> {
+pub(crate) fn inspect(access: &dyn Access, model: &Path) -> Result<(Vec<Told>, Vec<String>), alcazar_formats::Error> {
     let (mut told, mut refused) = (Vec::new(), Vec::new());
     let places = adapter::find(model)?;
     // What is converted first says its dimensions only then.

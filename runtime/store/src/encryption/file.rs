@@ -1,7 +1,8 @@
 //! Sealed files: read at any place, written chunk by chunk at any place, or written from start to end.
 
 use std::{
-    fmt, fs::File,
+    fmt,
+    fs::File,
     io::{self, Write},
     os::unix::fs::FileExt as _,
     thread,
@@ -199,8 +200,9 @@ impl Chunked for SealedFile {
         let n_chunks = buffer.len().div_ceil(CHUNK_BYTES).div_ceil(n_threads);
         thread::scope(|scope| {
             let parts = buffer.chunks_mut(n_chunks * CHUNK_BYTES).enumerate();
-            let parts: Vec<_> =
-                parts.map(|(nth, part)| scope.spawn(move || self.open(first + (nth * n_chunks) as u64, part))).collect();
+            let parts: Vec<_> = parts
+                .map(|(nth, part)| scope.spawn(move || self.open(first + (nth * n_chunks) as u64, part)))
+                .collect();
             let ended_early = |_| Err(io::Error::other("a thread ended early"));
             parts.into_iter().try_for_each(|part| part.join().unwrap_or_else(ended_early))
         })

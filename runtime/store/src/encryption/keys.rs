@@ -39,7 +39,10 @@ impl Keys {
     pub fn parse(current: &str, previous: &str) -> Result<Self, FetchError> {
         let current = identities(current, "key")?;
         let [current] = current.as_slice() else {
-            let fault = format!("the entry 'key' has {} identities, expected one; put older ones into 'previous'", current.len());
+            let fault = format!(
+                "the entry 'key' has {} identities, expected one; put older ones into 'previous'",
+                current.len()
+            );
             return Err(FetchError::key(fault));
         };
         Ok(Self { current: current.clone(), previous: identities(previous, "previous")? })

@@ -1,9 +1,6 @@
 //! STREAM as age has it: chunks of 64 KiB, each sealed with ChaCha20-Poly1305 under its number, the last one marked.
 
-use age_core::{
-    format::FileKey,
-    secrecy::ExposeSecret as _,
-};
+use age_core::{format::FileKey, secrecy::ExposeSecret as _};
 use chacha20poly1305::{AeadInPlace as _, ChaCha20Poly1305, KeyInit as _, Nonce, Tag};
 use hkdf::Hkdf;
 use sha2::Sha256;

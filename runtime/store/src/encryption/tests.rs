@@ -40,17 +40,8 @@ fn read(vault: &Vault, path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(all)
 }
 
-const SIZES: [usize; 9] = [
-    0,
-    1,
-    100,
-    CHUNK_BYTES - 1,
-    CHUNK_BYTES,
-    CHUNK_BYTES + 1,
-    2 * CHUNK_BYTES,
-    40 * CHUNK_BYTES,
-    40 * CHUNK_BYTES + 7,
-];
+const SIZES: [usize; 9] =
+    [0, 1, 100, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 2 * CHUNK_BYTES, 40 * CHUNK_BYTES, 40 * CHUNK_BYTES + 7];
 
 #[test]
 fn age_opens_what_was_sealed() {
@@ -175,7 +166,8 @@ fn rotation_wraps_anew_and_leaves_the_files_alone() {
 fn keys_that_are_none_say_so_and_are_not_shown() {
     let good = identity();
     let bad = format!("{}x", &good[..good.len() - 1]);
-    for (current, previous) in [(bad.as_str(), ""), ("", ""), (&*format!("{good}\n{good}"), ""), (&good, bad.as_str())] {
+    for (current, previous) in [(bad.as_str(), ""), ("", ""), (&*format!("{good}\n{good}"), ""), (&good, bad.as_str())]
+    {
         let error = Keys::parse(current, previous).unwrap_err();
         assert_eq!(error.reason().as_str(), "KeyInvalid");
         let error = error.to_string();

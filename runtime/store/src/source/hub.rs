@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use alcazar_signing::SignatureError;
 use serde::Deserialize;
 use url::Url;
 
@@ -131,7 +132,14 @@ impl Repository {
         let chosen = match signed {
             _ if !wanted.is_empty() => self.named(&listed, wanted)?,
             None => choose::choose(&listed)?,
-            Some(signed) => self.named(&listed, &choose::choose(&signed)?)?,
+            Some(signed) => {
+                let chosen = choose::choose(&signed)?;
+                if let Some(missing) = chosen.iter().find(|name| !self.siblings.contains_key(*name)) {
+                    let fault = format!("{missing} was signed, and {} has no such file", self.repo);
+                    return Err(SignatureError::NotOfFiles { fault }.into());
+                }
+                chosen
+            }
         };
         chosen.iter().filter_map(|name| self.siblings.get(name)).map(|sibling| self.remote_file(sibling)).collect()
     }
