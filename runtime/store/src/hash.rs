@@ -85,12 +85,12 @@ fn read_pieces(file: &dyn ReadAt, size: u64, mut take: impl FnMut(&[u8])) -> io:
         return Ok(());
     }
     let (give, given) = mpsc::sync_channel(1);
-    let (give_back, given_back) = mpsc::channel();
+    let (give_empty, emptied) = mpsc::channel();
     std::thread::scope(|scope| {
         scope.spawn(move || {
             let mut at = 0;
             while at < size {
-                let mut piece = given_back.try_recv().unwrap_or_else(|_| Zeroizing::new(Vec::new()));
+                let mut piece = emptied.try_recv().unwrap_or_else(|_| Zeroizing::new(Vec::new()));
                 piece.resize(length(at), 0);
                 let read = file.read_exact_at(&mut piece, at);
                 at += piece.len() as u64;
@@ -104,7 +104,7 @@ fn read_pieces(file: &dyn ReadAt, size: u64, mut take: impl FnMut(&[u8])) -> io:
         for piece in given {
             let piece = piece?;
             take(&piece);
-            let _ = give_back.send(piece);
+            let _ = give_empty.send(piece);
         }
         Ok(())
     })
