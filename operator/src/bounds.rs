@@ -4,6 +4,7 @@
 const MAX_COUNT: u64 = (1 << 53) - 1;
 const DEVICE_LENGTH: usize = 128;
 const WORD_LENGTH: usize = 64;
+const IDENTITY_LENGTH: usize = 512;
 
 /// Name of a device as its driver tells it.
 pub(crate) fn device(told: &str) -> String {
@@ -22,6 +23,12 @@ pub(crate) fn digest(told: &str) -> Option<String> {
     let hex = told.strip_prefix("sha256:")?;
     let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     (hex.len() == 64 && hex.bytes().all(is_digit)).then(|| told.to_owned())
+}
+
+/// What names a key or its holder; none when nothing is left.
+pub(crate) fn identity(told: &str) -> Option<String> {
+    let told: String = told.chars().filter(|c| !c.is_control()).take(IDENTITY_LENGTH).collect();
+    Some(told).filter(|told| !told.is_empty())
 }
 
 /// A count.

@@ -16,3 +16,4 @@ mod rollout;
 mod scenario;
 mod volumes;
 mod vpn;
+mod weights;

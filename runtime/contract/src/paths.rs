@@ -10,6 +10,20 @@ pub const GATEWAY_CLIENT: &str = "/client";
 pub const VPN: &str = "/vpn";
 /// Credentials of the source, only in the fetch Job: one file per key of the Secret.
 pub const CREDENTIALS: &str = "/credentials";
+/// What signatures are verified with, only in the Jobs: [`SIGNATURE_KEY`], or [`SIGNATURE_ROOTS`] and [`SIGNATURE_IDENTITY`].
+pub const SIGNATURE: &str = "/signature";
+/// Entry of the Secret with the signer's public key.
+pub const SIGNATURE_KEY: &str = "public.pem";
+/// Entry of the ConfigMap with the roots of the signer's certificate.
+pub const SIGNATURE_ROOTS: &str = "ca.pem";
+/// Optional entry of that ConfigMap: whose the certificate must be.
+pub const SIGNATURE_IDENTITY: &str = "identity";
+/// The key of encrypted weights, in the Jobs and the model pods: [`ENCRYPTION_KEY`] and [`ENCRYPTION_PREVIOUS`].
+pub const ENCRYPTION: &str = "/encryption";
+/// Entry of the Secret with the age identity of today.
+pub const ENCRYPTION_KEY: &str = "key";
+/// Optional entry of that Secret: older identities, one a line.
+pub const ENCRYPTION_PREVIOUS: &str = "previous";
 /// Where Kubernetes reads a container's last word, at most [`TERMINATION_LOG_BYTES`].
 pub const TERMINATION_LOG: &str = "/dev/termination-log";
 /// The kubelet cuts a termination message here (Kubernetes: `MaxContainerTerminationMessageLength`).

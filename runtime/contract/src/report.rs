@@ -30,6 +30,32 @@ pub struct ModelFacts {
     pub parameter_count: u64,
     /// Longest context the model was made for, in tokens; 0 when unknown.
     pub context_length: u64,
+    /// Whose signature was verified, when one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<SignatureFacts>,
+    /// For whom the files are encrypted, when they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<EncryptionFacts>,
+}
+
+/// A verified signature; one of its fields is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SignatureFacts {
+    /// SHA-256 (hex) of the public key's PEM text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<String>,
+    /// Whose the certificate is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+}
+
+/// Encrypted files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EncryptionFacts {
+    /// `age1…`; no secret.
+    pub recipient: String,
 }
 
 /// Why nothing was sealed.
@@ -59,6 +85,14 @@ pub enum FetchReason {
     SourceNotAllowed,
     /// A file's digest or the manifest digest is not the expected one.
     DigestMismatch,
+    /// A signature is asked for and there is none.
+    SignatureMissing,
+    /// The signature is not of these files, or not of the signer that is asked for.
+    SignatureInvalid,
+    /// A key that is needed is not there.
+    KeyMissing,
+    /// A key that is there is none, or opens nothing.
+    KeyInvalid,
     /// The bytes are no model: cut off, an HTML page, absurd dimensions.
     InvalidModel,
     /// A sound file whose format or architecture the runtime does not serve.
@@ -89,6 +123,10 @@ impl FetchReason {
             Self::SourceUnreachable => "SourceUnreachable",
             Self::SourceNotAllowed => "SourceNotAllowed",
             Self::DigestMismatch => "DigestMismatch",
+            Self::SignatureMissing => "SignatureMissing",
+            Self::SignatureInvalid => "SignatureInvalid",
+            Self::KeyMissing => "KeyMissing",
+            Self::KeyInvalid => "KeyInvalid",
             Self::InvalidModel => "InvalidModel",
             Self::UnsupportedModel => "UnsupportedModel",
             Self::VolumeFull => "VolumeFull",

@@ -20,7 +20,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    Error,
+    Access, Error, Plain,
     error::excerpt,
     file::{SourceFile, read_small},
     gguf::TensorEntry,
@@ -112,14 +112,19 @@ pub fn check_name(name: &str) -> Result<(), String> {
 impl Adapter {
     /// Opens the adapter in a directory under a name.
     pub fn open(name: &str, path: &Path) -> Result<Self, Error> {
+        Self::open_with(&Plain, name, path)
+    }
+
+    /// [`Self::open`] of files that are opened otherwise.
+    pub fn open_with(access: &dyn Access, name: &str, path: &Path) -> Result<Self, Error> {
         let config = path.join(CONFIG);
-        let Some(bytes) = read_small(&config, CONFIG_LIMIT)? else {
+        let Some(bytes) = read_small(access, &config, CONFIG_LIMIT)? else {
             return Err(Error::adapter(path, format!("no {CONFIG}"), format!("put it beside {WEIGHTS}")));
         };
         let json: Value = serde_json::from_slice(&bytes)
             .map_err(|error| Error::malformed(&config, 0, format!("no JSON: {error}"), "JSON"))?;
         let settings = config::read(&json, path, &config)?;
-        let file = open_weights(path)?;
+        let file = open_weights(access, path)?;
         let tensors = safetensors::read_header(&file)?;
         let modules = modules::read(&tensors, &settings, path, &file)?;
         let facts = facts(name, &json, &modules, &tensors);
@@ -132,10 +137,10 @@ impl Adapter {
     }
 }
 
-fn open_weights(path: &Path) -> Result<SourceFile, Error> {
+fn open_weights(access: &dyn Access, path: &Path) -> Result<SourceFile, Error> {
     let weights = path.join(WEIGHTS);
     if weights.exists() {
-        return SourceFile::open(&weights);
+        return SourceFile::open_with(access, &weights);
     }
     if path.join("adapter_model.bin").exists() {
         let remedy = format!("save it as {WEIGHTS}: load it with PEFT and call save_pretrained");

@@ -1,31 +1,37 @@
 //! A file that is read at given places, never beyond its end.
 
 use std::{
-    fs::File,
     io::{self, Read},
-    os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
-use crate::Error;
+#[cfg(test)]
+use crate::Plain;
+use crate::{Access, Error, ReadAt};
 
 /// An open file and its length at that time.
 #[derive(Debug)]
 pub(crate) struct SourceFile {
     path: PathBuf,
-    file: File,
+    file: Box<dyn ReadAt>,
     length: u64,
 }
 
 impl SourceFile {
+    /// As it lies.
+    #[cfg(test)]
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let failed = |source| Error::read(path, 0, source);
-        let file = File::open(path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
+        Self::open_with(&Plain, path)
+    }
+
+    pub(crate) fn open_with(access: &dyn Access, path: &Path) -> Result<Self, Error> {
+        // The kind first: an open of a pipe would wait.
+        let metadata = std::fs::metadata(path).map_err(|source| Error::read(path, 0, source))?;
         if !metadata.is_file() {
             return Err(Error::malformed(path, 0, "no regular file", "a model file"));
         }
-        Ok(Self { path: path.to_owned(), length: metadata.len(), file })
+        let file = access.open(path).map_err(|source| Error::read(path, 0, source))?;
+        Ok(Self { path: path.to_owned(), length: file.length(), file })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -34,10 +40,6 @@ impl SourceFile {
 
     pub(crate) const fn length(&self) -> u64 {
         self.length
-    }
-
-    pub(crate) const fn file(&self) -> &File {
-        &self.file
     }
 
     /// Bytes at a place that the header's check has found to lie within the file.
@@ -78,13 +80,13 @@ impl Read for Section<'_> {
 }
 
 /// A whole small file; one that is larger than `limit` is refused before it is read. `None`: there is no such file.
-pub(crate) fn read_small(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+pub(crate) fn read_small(access: &dyn Access, path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Error> {
     match path.try_exists() {
         Ok(true) => {}
         Ok(false) => return Ok(None),
         Err(source) => return Err(Error::read(path, 0, source)),
     }
-    let file = SourceFile::open(path)?;
+    let file = SourceFile::open_with(access, path)?;
     if file.length() > limit {
         return Err(Error::malformed(path, 0, format!("{} bytes", file.length()), format!("at most {limit} bytes")));
     }

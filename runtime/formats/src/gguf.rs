@@ -8,7 +8,10 @@
 
 use std::{collections::HashMap, io::BufReader};
 
-use crate::{Error, file::SourceFile};
+use crate::{
+    Error,
+    file::{Section, SourceFile},
+};
 
 mod cursor;
 mod metadata;
@@ -42,7 +45,8 @@ pub(crate) struct Header {
 /// Reads everything before the tensor data, and checks that each tensor lies in the file, alone.
 pub(crate) fn read_header(file: &SourceFile) -> Result<Header, Error> {
     let limit = file.length().min(HEADER_LIMIT);
-    let mut cursor = Cursor::new(BufReader::with_capacity(1 << 16, file.file()), file.path(), limit);
+    let mut cursor =
+        Cursor::new(BufReader::with_capacity(1 << 16, Section::new(file, 0, file.length())), file.path(), limit);
     read_magic(&mut cursor, file)?;
     // A tensor takes at least 32 bytes in the table, a pair at least 13.
     let n_tensors = cursor.count("tensors", 32, 1 << 16)?;

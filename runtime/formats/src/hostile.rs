@@ -87,8 +87,8 @@ fn in_directory<'a>(dir: &'a Path, name: &str, read: impl Fn(&Path) + 'a) -> imp
 
 /// What fetch does with a checkpoint.
 fn convert_all(dir: &Path) {
-    let Ok(Some(found)) = Found::look(dir) else { return };
-    let Ok(checkpoint) = found.open(dir) else { return };
+    let Ok(Some(found)) = Found::look(&crate::Plain, dir) else { return };
+    let Ok(checkpoint) = found.open(&crate::Plain, dir) else { return };
     let plan = Plan::new(&checkpoint, convert::SHARD_BYTES);
     // Many names may share one storage; the volume bounds that sum, and so does this test.
     if plan.size_bytes() < 64 << 20 {

@@ -8,6 +8,7 @@
 //! read is an error here, not a signal.
 #![forbid(unsafe_code)]
 
+mod access;
 pub mod adapter;
 pub mod checkpoint;
 pub mod error;
@@ -25,6 +26,7 @@ mod tensorflow;
 #[cfg(test)]
 mod hostile;
 
+pub use access::{Access, Plain, ReadAt};
 pub use adapter::{Adapter, AdapterFacts};
 pub use config::{
     encoder::registry::{ENCODERS, EncoderArchitecture, HEADS},
@@ -32,4 +34,4 @@ pub use config::{
 };
 pub use error::{Class, Error};
 pub use facts::{Facts, Format};
-pub use model::{ModelConfig, ModelFiles, TextFiles, TextSource, Vocabulary, inspect, open};
+pub use model::{ModelConfig, ModelFiles, TextFiles, TextSource, Vocabulary, inspect, inspect_with, open, open_with};

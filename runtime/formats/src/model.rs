@@ -9,7 +9,7 @@ use std::{
 use alcazar_core::{DecoderConfig, EncoderConfig, RawTensor, SourceError, WeightSource, WeightType};
 
 use crate::{
-    Error, Facts, Format, config,
+    Access, Error, Facts, Format, Plain, config,
     error::excerpt,
     file::SourceFile,
     gguf::{self, Metadata, TensorEntry},
@@ -150,25 +150,35 @@ pub struct TextFiles {
 /// hub has it, one of the hub's local cache (`models--OWNER--NAME`), or one of Ollama (`manifests` and `blobs`). An error
 /// when the runtime could neither serve nor convert it.
 pub fn inspect(path: &Path) -> Result<Facts, Error> {
+    inspect_with(&Plain, path)
+}
+
+/// [`inspect`] of files that are opened otherwise.
+pub fn inspect_with(access: &dyn Access, path: &Path) -> Result<Facts, Error> {
     let path = locate(path)?;
     if path.is_dir()
-        && let directory::Found::Convertible(found) = directory::find(&path)?
+        && let directory::Found::Convertible(found) = directory::find(access, &path)?
     {
-        return directory::facts_of(&path, &found);
+        return directory::facts_of(access, &path, &found);
     }
-    open(&path).map(|files| files.facts)
+    open_with(access, &path).map(|files| files.facts)
 }
 
 /// Opens a model; see [`inspect`].
 pub fn open(path: &Path) -> Result<ModelFiles, Error> {
+    open_with(&Plain, path)
+}
+
+/// [`open`] of files that are opened otherwise.
+pub fn open_with(access: &dyn Access, path: &Path) -> Result<ModelFiles, Error> {
     let path = &*locate(path)?;
     let metadata = std::fs::metadata(path).map_err(|source| Error::read(path, 0, source))?;
     if !metadata.is_dir() {
-        return open_gguf(path);
+        return open_gguf(access, path);
     }
-    match directory::find(path)? {
-        directory::Found::Gguf(file) => open_gguf(&file),
-        directory::Found::HuggingFace(shards) => directory::open(path, &shards),
+    match directory::find(access, path)? {
+        directory::Found::Gguf(file) => open_gguf(access, &file),
+        directory::Found::HuggingFace(shards) => directory::open(access, path, &shards),
         directory::Found::Convertible(found) => {
             let supported = "safetensors and GGUF files (alcazar-runtime fetch converts the others once)";
             Err(Error::unsupported(path, format!("{} files", found.format), supported))
@@ -176,8 +186,8 @@ pub fn open(path: &Path) -> Result<ModelFiles, Error> {
     }
 }
 
-fn open_gguf(path: &Path) -> Result<ModelFiles, Error> {
-    let file = SourceFile::open(path)?;
+fn open_gguf(access: &dyn Access, path: &Path) -> Result<ModelFiles, Error> {
+    let file = SourceFile::open_with(access, path)?;
     let header = gguf::read_header(&file)?;
     if header.metadata.u64("split.count").is_some_and(|n| n > 1) {
         return Err(Error::unsupported(path, "one part of a split GGUF", "whole GGUF files (merge with gguf-split)"));

@@ -24,8 +24,8 @@ pub fn in_directory(files: &[(&str, &[u8])], read: impl FnOnce(&Path)) {
 
 /// What fetch does with a checkpoint.
 pub fn convert_all(dir: &Path) {
-    let Ok(Some(found)) = Found::look(dir) else { return };
-    let Ok(checkpoint) = found.open(dir) else { return };
+    let Ok(Some(found)) = Found::look(&alcazar_formats::Plain, dir) else { return };
+    let Ok(checkpoint) = found.open(&alcazar_formats::Plain, dir) else { return };
     let plan = Plan::new(&checkpoint, convert::SHARD_BYTES);
     drop(plan.index(&checkpoint));
     if plan.size_bytes() < WORTH {

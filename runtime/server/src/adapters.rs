@@ -8,7 +8,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use alcazar_core::AdapterId;
-use alcazar_formats::{Adapter, Class, adapter};
+use alcazar_formats::{Access, Adapter, Class, adapter};
 
 pub(crate) use self::judge::{ModelInspector, inspect};
 
@@ -76,6 +76,7 @@ pub(crate) fn parse_given(text: &str) -> Result<Given, String> {
 
 /// Opens the adapters of a model: those in its directory, then those of the command line. Their order numbers them.
 pub(crate) fn open(
+    access: &dyn Access,
     model: &Path,
     model_name: &str,
     given: &[Given],
@@ -99,7 +100,8 @@ pub(crate) fn open(
             return Err(AdaptersError::NameTaken { name: served.name.clone() });
         }
     }
-    let open = |(served, path): (ServedAdapter, PathBuf)| Ok((Adapter::open(&served.name, &path)?, served));
+    let open =
+        |(served, path): (ServedAdapter, PathBuf)| Ok((Adapter::open_with(access, &served.name, &path)?, served));
     let opened = places.into_iter().map(open).collect::<Result<Vec<_>, AdaptersError>>()?;
     let (adapters, served) = opened.into_iter().unzip();
     Ok(Opened { served, adapters })

@@ -60,6 +60,9 @@ pub struct Serve {
     /// Where probes, metrics and status listen.
     #[arg(long, default_value_t = any(PROBE_PORT))]
     pub probe_listen: SocketAddr,
+    /// Directory with the age identity (key, and previous ones) that opens encrypted files.
+    #[arg(long, value_name = "DIR")]
+    pub encryption_key_dir: Option<PathBuf>,
     /// Directory with tls.crt and tls.key, read again when they change; without it the API is plain HTTP.
     #[arg(long)]
     pub tls_dir: Option<PathBuf>,
@@ -144,12 +147,28 @@ pub struct Fetch {
     /// Certificate authorities (PEM) to trust beside the system's.
     #[arg(long)]
     pub ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub protection: Protection,
     /// Where the progress is told.
     #[arg(long, default_value_t = any(PROBE_PORT))]
     pub probe_listen: SocketAddr,
     /// Where the report is written for Kubernetes.
     #[arg(long, default_value = paths::TERMINATION_LOG)]
     pub termination_log: PathBuf,
+}
+
+/// Whose signature files must have, and for whom they are encrypted.
+#[derive(Debug, Args)]
+pub struct Protection {
+    /// Public key (PEM) of who must have signed the model.
+    #[arg(long, value_name = "FILE", conflicts_with = "signature_roots")]
+    pub signature_key: Option<PathBuf>,
+    /// Certificates (PEM) that the signer's must lead to; a file identity beside them says whose it must be.
+    #[arg(long, value_name = "FILE")]
+    pub signature_roots: Option<PathBuf>,
+    /// Directory with the age identity (key, and previous ones) that the files are encrypted for.
+    #[arg(long, value_name = "DIR")]
+    pub encryption_key_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -160,6 +179,8 @@ pub struct Verify {
     /// Manifest digest that the model must have.
     #[arg(long, value_name = "sha256:HEX")]
     pub expect_digest: Option<String>,
+    #[command(flatten)]
+    pub protection: Protection,
     /// Where the progress is told.
     #[arg(long, default_value_t = any(PROBE_PORT))]
     pub probe_listen: SocketAddr,

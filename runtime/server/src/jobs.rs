@@ -8,7 +8,10 @@ use alcazar_contract::{
     report::{ModelFacts, Report},
     status::FetchStatus,
 };
-use alcazar_store::{Credentials, Fetch, FetchError, Progress, failed, fetch, verify, write_termination_log};
+use alcazar_formats::Plain;
+use alcazar_store::{
+    Credentials, Fetch, FetchError, Progress, Protection, failed, fetch, verify, write_termination_log,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -50,7 +53,10 @@ pub(crate) async fn run_fetch(args: cli::Fetch) -> Outcome {
 
 pub(crate) async fn run_verify(args: cli::Verify) -> Outcome {
     let progress = Progress::default();
-    let work = verify(&args.model, args.expect_digest.as_deref(), Arc::new(ModelInspector), &progress);
+    let work = async {
+        let protection = protection(&args.protection)?;
+        verify(&args.model, args.expect_digest.as_deref(), &protection, Arc::new(ModelInspector), &progress).await
+    };
     finish(&args.termination_log, attended(work, &progress, args.probe_listen).await)
 }
 
@@ -63,7 +69,7 @@ pub(crate) fn run_inspect(model: &Path) -> Result<(), InspectError> {
     if let Some(all) = all.as_object_mut() {
         all.insert("weightMemoryBytes".to_owned(), device::weight_memory(&facts).into());
         all.insert("contextMemoryBytes".to_owned(), context_bytes.into());
-        let (adapters, refused) = adapters::inspect(model).map_err(|source| InspectError::Model { source })?;
+        let (adapters, refused) = adapters::inspect(&Plain, model).map_err(|source| InspectError::Model { source })?;
         all.insert("adapters".to_owned(), serde_json::to_value(adapters).map_err(render)?);
         if let Some(all) = all.get_mut("refused").and_then(serde_json::Value::as_array_mut) {
             all.extend(refused.into_iter().map(Into::into));
@@ -76,6 +82,7 @@ pub(crate) fn run_inspect(model: &Path) -> Result<(), InspectError> {
 fn parse_job(args: cli::Fetch) -> Result<Fetch, FetchError> {
     let source = serde_json::from_str(&args.source)
         .map_err(|error| FetchError::InvalidSource { fault: format!("--source is no source: {error}") })?;
+    let protection = protection(&args.protection)?;
     let credentials = args.credentials_dir.as_deref().map(Credentials::read).transpose()?;
     fs::create_dir_all(&args.into).map_err(|source| FetchError::Volume {
         operation: "open the volume at",
@@ -87,8 +94,14 @@ fn parse_job(args: cli::Fetch) -> Result<Fetch, FetchError> {
         credentials,
         allow_hosts: args.allow_host,
         ca_file: args.ca_file,
+        protection,
         ..Fetch::new(source, args.into)
     })
+}
+
+fn protection(args: &cli::Protection) -> Result<Protection, FetchError> {
+    let (key, roots) = (args.signature_key.as_deref(), args.signature_roots.as_deref());
+    Protection::read(key, roots, args.encryption_key_dir.as_deref())
 }
 
 /// Runs the work while its progress is told and logged. SIGTERM ends it; what is on the volume counts next time.

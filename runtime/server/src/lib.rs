@@ -16,6 +16,7 @@ mod benchmark;
 pub mod cli;
 mod constraint;
 mod device;
+mod dumps;
 mod encoder_thread;
 mod engine_thread;
 mod isolation;

@@ -9,7 +9,7 @@ use std::{
 
 use alcazar_core::{AdapterSource, BackendError, CacheShape, DecoderConfig, Encoder};
 use alcazar_engine::{Engine, EngineConfig, Speculation};
-use alcazar_formats::{Adapter, Class, Facts, ModelConfig, ModelFiles};
+use alcazar_formats::{Access, Adapter, Class, Facts, ModelConfig, ModelFiles};
 use alcazar_text::{ChatTemplate, TemplateError, Tokenizer, TokenizerError};
 
 use crate::{
@@ -96,8 +96,13 @@ fn reason_of(class: Class) -> &'static str {
 }
 
 /// Opens a model file or directory, with its adapters.
-pub(crate) fn load(path: &Path, options: &LoadOptions, adapters: &[Adapter]) -> Result<Loaded, LoadError> {
-    let files = alcazar_formats::open(path).map_err(|source| LoadError::Files { source })?;
+pub(crate) fn load(
+    access: &dyn Access,
+    path: &Path,
+    options: &LoadOptions,
+    adapters: &[Adapter],
+) -> Result<Loaded, LoadError> {
+    let files = alcazar_formats::open_with(access, path).map_err(|source| LoadError::Files { source })?;
     let device = Device::open(options.n_threads).map_err(|source| LoadError::Device { source })?;
     let device_name = device.name();
     // The tokenizer is built while the weights are read: both take a good part of the whole.

@@ -5,17 +5,19 @@ use std::{
     num::NonZeroUsize,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     time::Instant,
 };
 
 use alcazar_telemetry::{Ceiling, Unclear, panics};
+use alcazar_formats::Access;
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::{Layer as _, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::{
     adapters::{self, Opened},
     cli::{Cli, Command, Serve},
-    device,
+    device, dumps,
     jobs::{self, InspectError, Outcome},
     language::ModelLanguage,
     limits::{self, Limits},
@@ -52,6 +54,7 @@ pub fn run(cli: Cli, started: Instant) -> Result<ExitCode, RunError> {
         _ => limits.threads(),
     };
     init_logs(&cli.log_level)?;
+    dumps::forbid();
     let runtime = build_runtime(threads)?;
     let code = match cli.command {
         Command::Serve(args) => run_serve(&runtime, args, started, limits, threads),
@@ -86,10 +89,10 @@ fn run_serve(runtime: &Runtime, args: Serve, started: Instant, limits: Limits, t
         cache_bytes: None,
     };
     let (name, given, is_verified) = (serve::name_of(&args), args.adapter.clone(), args.digest.is_some());
-    let open = Box::new(move |path: PathBuf| {
-        let adapters = adapters::open(&path, &name, &given, is_verified);
+    let open = Box::new(move |access: Arc<dyn Access>, path: PathBuf| {
+        let adapters = adapters::open(&*access, &path, &name, &given, is_verified);
         let adapters = adapters.map_err(|source| failed_load(&LoadError::Adapters { source }))?;
-        open_model(&path, adapters, options, limits.memory_bytes)
+        open_model(&*access, &path, adapters, options, limits.memory_bytes)
     });
     match runtime.block_on(serve::run(args, started, open)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -108,22 +111,23 @@ fn failed_load(error: &LoadError) -> ServeError {
 }
 
 fn open_model(
+    access: &dyn Access,
     path: &Path,
     adapters: Opened,
     options: LoadOptions,
     memory_limit: Option<u64>,
 ) -> Result<Model, ServeError> {
     // What cannot be read counts nothing and fails at the load, with a better word.
-    let weights = alcazar_formats::inspect(path).map_or(0, |facts| device::weight_memory(&facts));
+    let weights = alcazar_formats::inspect_with(access, path).map_or(0, |facts| device::weight_memory(&facts));
     let of_adapters = adapters.adapters.iter().map(|adapter| device::adapter_memory(adapter));
     let weights = of_adapters.fold(weights, u64::saturating_add);
     let options = LoadOptions { cache_bytes: memory_limit.map(|limit| cache_bytes(limit, weights)), ..options };
-    let loaded = load::load(path, &options, &adapters.adapters).map_err(|error| failed_load(&error))?;
+    let loaded = load::load(access, path, &options, &adapters.adapters).map_err(|error| failed_load(&error))?;
     let (facts, device) = (loaded.facts, loaded.device);
     Ok(match loaded.model {
         LoadedModel::Decoder { engine, template } => Model::Decoder(Box::new(Bundle {
             vocabulary: u32::try_from(facts.vocabulary).unwrap_or(u32::MAX),
-            language: std::sync::Arc::new(ModelLanguage::new(loaded.tokenizer, template.map(|template| *template))),
+            language: Arc::new(ModelLanguage::new(loaded.tokenizer, template.map(|template| *template))),
             engine: *engine,
             device,
             layers: facts.layers,

@@ -4,6 +4,7 @@ use std::{io, path::PathBuf, time::Duration};
 
 use alcazar_contract::report::FetchReason;
 use alcazar_formats::Class;
+use alcazar_signing::SignatureError;
 
 /// Why nothing was sealed. Texts hold no secret: URLs are cut to scheme, host and path.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,17 @@ pub enum FetchError {
          file{expected}; check the URL and whether it wants credentials"
     )]
     HtmlPage { path: String, expected: String, found: String, found_bytes: u64 },
+    #[error(
+        "failed to find a signature at {place}: expected model.sig beside the files; sign the model (alcazar model sign), \
+         or take spec.signature away"
+    )]
+    SignatureMissing { place: String },
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    #[error("failed to find a key: {fault}")]
+    KeyMissing { fault: String },
+    #[error("failed to use the key of the weights: {fault}")]
+    Key { fault: String },
     #[error("{fault}")]
     InvalidModel { fault: String },
     #[error("{fault}")]
@@ -71,6 +83,10 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    pub(crate) fn key(fault: impl Into<String>) -> Self {
+        Self::Key { fault: fault.into() }
+    }
+
     /// The condition's reason.
     pub fn reason(&self) -> FetchReason {
         match self {
@@ -84,12 +100,23 @@ impl FetchError {
                 FetchReason::SourceUnreachable
             }
             Self::FileDigest { .. } | Self::ManifestDigest { .. } => FetchReason::DigestMismatch,
+            Self::SignatureMissing { .. } => FetchReason::SignatureMissing,
+            Self::Signature(SignatureError::Key { .. }) | Self::Key { .. } => FetchReason::KeyInvalid,
+            Self::Signature(SignatureError::Io { .. }) => FetchReason::VolumeFailed,
+            Self::Signature(_) => FetchReason::SignatureInvalid,
+            Self::KeyMissing { .. } => FetchReason::KeyMissing,
             Self::HtmlPage { .. } | Self::InvalidModel { .. } => FetchReason::InvalidModel,
             Self::UnsupportedModel { .. } => FetchReason::UnsupportedModel,
             Self::VolumeFull { .. } => FetchReason::VolumeFull,
             Self::Volume { source, .. } if is_full(source) => FetchReason::VolumeFull,
+            Self::Volume { .. } if self.is_of_data() => FetchReason::DigestMismatch,
             Self::Volume { .. } | Self::VolumeState { .. } => FetchReason::VolumeFailed,
         }
+    }
+
+    /// Whether the bytes on the volume are not what was written there, and not the volume at fault.
+    pub(crate) fn is_of_data(&self) -> bool {
+        matches!(self, Self::Volume { source, .. } if source.kind() == io::ErrorKind::InvalidData)
     }
 
     /// Whether another try within this attempt can help.

@@ -8,11 +8,14 @@ use std::{
 };
 
 use alcazar_contract::{paths::sealed_dir, report::ModelFacts, source::FetchSource};
+use alcazar_formats::Access;
+use alcazar_signing::{Coverage, Signed};
 
 use crate::{
     client::{Client, Timing},
     convert::{self, convert},
     credentials::Credentials,
+    encryption::CHUNK_BYTES,
     error::{FetchError, OnVolume as _},
     hash::{blocking, owned},
     inspect::{Inspect, Inspected},
@@ -20,7 +23,8 @@ use crate::{
     partial::{self, Partial},
     policy::Policy,
     progress::Progress,
-    seal,
+    protection::{Protection, resources},
+    seal, signature,
     source::{self, RemoteFile},
     transfer::{Shape, Transfer},
     volume,
@@ -43,6 +47,8 @@ pub struct Fetch {
     pub allow_hosts: Vec<String>,
     /// Certificate authorities to trust beside the system's.
     pub ca_file: Option<PathBuf>,
+    /// Whose signature the files must have, and for whom they are encrypted.
+    pub protection: Protection,
     pub timing: Timing,
     /// Size of one range request.
     pub chunk_bytes: u64,
@@ -60,6 +66,7 @@ impl Fetch {
             credentials: None,
             allow_hosts: Vec::new(),
             ca_file: None,
+            protection: Protection::default(),
             timing: Timing::default(),
             chunk_bytes: 16 << 20,
             n_connections: 8,
@@ -76,17 +83,24 @@ pub async fn fetch(job: &Fetch, inspector: Arc<dyn Inspect>, progress: &Progress
     }
     let key = source::key(&job.source)?;
     let _lock = lock(&job.into).await?;
-    if let Some(sealed) = seal::find(&job.into, job.expect_digest.as_deref(), &key, progress).await? {
-        tracing::info!(digest = %sealed.manifest.digest, "already sealed and intact");
-        let inspected = judge(&inspector, &sealed.dir).await?;
-        return Ok(facts(&sealed.manifest.files, inspected));
+    if let Some(found) = seal::find(job, &key, progress).await? {
+        tracing::info!(digest = %found.sealed.manifest.digest, "already sealed and intact");
+        let inspected = judge(&inspector, &found.access, &found.sealed.dir).await?;
+        return Ok(job.protection.tell(facts(&found.sealed.manifest.files, inspected), found.signed.as_ref()));
     }
     partial::remove_others(&job.into, &key)?;
     let client = Client::new(policy, job.credentials.clone(), job.ca_file.as_deref(), job.timing)?;
-    let files = source::resolve(&client, &job.source).await?;
-    let partial = Partial::open(&job.into, &key)?;
+    let offered = source::look(&client, &job.source).await?;
+    // Before hours of transfer, whether the signature is of whom it must be.
+    let signature = signature::bring(&client, &offered, &job.protection).await?;
+    let signed = signature.as_ref().and_then(|signature| signature.signed.as_ref());
+    let files = offered.choose(signed)?;
+    let partial = Partial::open(&job.into, &key, job.protection.keys.as_ref())?;
     let fetched = bring(job, &client, &partial, &files, progress).await?;
-    let (manifest, inspected) = match prepare(job, &inspector, &partial, fetched, progress).await {
+    if let Some(signature) = &signature {
+        volume::write_atomically(&partial.signature(), &signature.text)?;
+    }
+    let (manifest, inspected) = match prepare(job, &inspector, &partial, (fetched, signed), progress).await {
         Ok(prepared) => prepared,
         // The volume failed, not the bytes.
         Err(error @ (FetchError::Volume { .. } | FetchError::VolumeFull { .. })) => return Err(error),
@@ -99,7 +113,7 @@ pub async fn fetch(job: &Fetch, inspector: Arc<dyn Inspect>, progress: &Progress
     expect(&manifest, job.expect_digest.as_deref())?;
     let sealed = seal::seal(&job.into, &partial, manifest, &key).await?;
     tracing::info!(digest = %sealed.manifest.digest, bytes = sealed.manifest.files.size_bytes(), "sealed");
-    Ok(facts(&sealed.manifest.files, inspected))
+    Ok(job.protection.tell(facts(&sealed.manifest.files, inspected), signed))
 }
 
 /// Makes what was fetched into what will be served, and judges it.
@@ -107,14 +121,19 @@ async fn prepare(
     job: &Fetch,
     inspector: &Arc<dyn Inspect>,
     partial: &Partial,
-    fetched: Manifest,
+    (fetched, signed): (Manifest, Option<&Signed>),
     progress: &Progress,
 ) -> Result<(Manifest, Inspected), FetchError> {
+    if let Some(signed) = signed {
+        // Which of the signed files are wanted was chosen before; not one of them may be missing or another.
+        signed.check(&resources(&fetched), Coverage::Part)?;
+    }
+    let access = partial.access();
     // Before hours of conversion, whether it is worth them.
-    let inspected = judge(inspector, &partial.tree()).await?;
+    let inspected = judge(inspector, &access, &partial.tree()).await?;
     match convert(&job.into, partial, &fetched, progress).await? {
         None => Ok((fetched, inspected)),
-        Some(converted) => Ok((converted, judge(inspector, &partial.tree()).await?)),
+        Some(converted) => Ok((converted, judge(inspector, &access, &partial.tree()).await?)),
     }
 }
 
@@ -133,7 +152,12 @@ async fn bring(
     let needed = (total + unlisted).saturating_sub(done).saturating_add(convert::room(files));
     volume::require_room(needed, volume::free_bytes(&job.into)?)?;
     tracing::info!(n_files = files.len(), total_bytes = total + unlisted, done_bytes = done, "fetching");
-    let shape = Shape { chunk_bytes: job.chunk_bytes.max(1), n_connections: job.n_connections, n_files_at_once: 4 };
+    // Encrypted files are written in whole chunks.
+    let chunk_bytes = match partial.vault() {
+        None => job.chunk_bytes.max(1),
+        Some(_) => job.chunk_bytes.max(1).next_multiple_of(CHUNK_BYTES as u64),
+    };
+    let shape = Shape { chunk_bytes, n_connections: job.n_connections, n_files_at_once: 4 };
     let transfer = Transfer::new(client, partial, progress, shape);
     let digests = transfer.bring_all(files).await.map_err(|error| {
         let status = progress.snapshot();
@@ -148,9 +172,13 @@ async fn bring(
 }
 
 /// Reads heads on the blocking pool.
-pub(crate) async fn judge(inspector: &Arc<dyn Inspect>, model: &Path) -> Result<Inspected, FetchError> {
-    let (inspector, model) = (Arc::clone(inspector), owned(model));
-    blocking(move || inspector.inspect(&model)).await
+pub(crate) async fn judge(
+    inspector: &Arc<dyn Inspect>,
+    access: &Arc<dyn Access>,
+    model: &Path,
+) -> Result<Inspected, FetchError> {
+    let (inspector, access, model) = (Arc::clone(inspector), Arc::clone(access), owned(model));
+    blocking(move || inspector.inspect(&*access, &model)).await
 }
 
 /// Compares with the digest that was approved.
@@ -175,6 +203,8 @@ pub(crate) fn facts(manifest: &Manifest, inspected: Inspected) -> ModelFacts {
         architecture: inspected.architecture,
         parameter_count: inspected.parameter_count,
         context_length: inspected.context_length,
+        signature: None,
+        encryption: None,
     }
 }
 

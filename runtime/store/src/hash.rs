@@ -1,14 +1,17 @@
 //! SHA-256 of files, several at once, on the blocking pool.
 
 use std::{
-    fs::File,
-    io::Read as _,
+    collections::HashMap,
+    io,
     path::{Path, PathBuf},
+    sync::{Arc, mpsc},
 };
 
+use alcazar_formats::{Access, ReadAt};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 use crate::{
     error::{FetchError, OnVolume as _},
@@ -17,7 +20,8 @@ use crate::{
     progress::Progress,
 };
 
-const BUFFER_BYTES: usize = 1 << 20;
+/// What is read at once.
+pub(crate) const PIECE_BYTES: usize = 2 << 20;
 
 /// What a file turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,39 +34,80 @@ pub(crate) struct FileDigests {
     pub is_html: bool,
 }
 
-/// Reads a file once and says what it is. `limit` stops the reading early.
+/// How a file is hashed.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Options<'a> {
+    pub with_git_blob: bool,
+    /// Stops the reading early.
+    pub limit: Option<u64>,
+    pub progress: Option<&'a Progress>,
+}
+
+/// Reads a file once and says what it is. `each` sees the pieces in order; all but the last have [`PIECE_BYTES`].
 pub(crate) fn digest_file(
+    access: &dyn Access,
     path: &Path,
-    with_git_blob: bool,
-    limit: u64,
-    progress: Option<&Progress>,
+    options: Options<'_>,
+    mut each: impl FnMut(&[u8]),
 ) -> Result<FileDigests, FetchError> {
-    let mut file = File::open(path).on_volume("open", path)?;
-    let length = file.metadata().on_volume("inspect", path)?.len().min(limit);
+    let file = access.open(path).on_volume("open", path)?;
+    let size = file.length().min(options.limit.unwrap_or(u64::MAX));
     let mut sha256 = Sha256::new();
-    let mut sha1 = with_git_blob.then(|| Sha1::new_with_prefix(format!("blob {length}\0")));
-    let mut buffer = vec![0; BUFFER_BYTES.min(usize::try_from(length).unwrap_or(BUFFER_BYTES).max(4096))];
-    let (mut size, mut is_html) = (0, false);
-    while size < limit {
-        let n = file.read(&mut buffer).on_volume("read", path)?;
-        if n == 0 {
-            break;
-        }
-        let n = n.min(usize::try_from(limit - size).unwrap_or(n));
-        let piece = &buffer[..n];
-        if size == 0 {
-            is_html = looks_like_html(piece);
+    let mut sha1 = options.with_git_blob.then(|| Sha1::new_with_prefix(format!("blob {size}\0")));
+    let (mut is_first, mut is_html) = (true, false);
+    read_pieces(&*file, size, |piece| {
+        if is_first {
+            (is_first, is_html) = (false, looks_like_html(piece));
         }
         sha256.update(piece);
         if let Some(sha1) = &mut sha1 {
             sha1.update(piece);
         }
-        size += n as u64;
-        if let Some(progress) = progress {
-            progress.add(n as u64);
+        each(piece);
+        if let Some(progress) = options.progress {
+            progress.add(piece.len() as u64);
         }
-    }
+    })
+    .on_volume("read", path)?;
     Ok(FileDigests { size, sha256: hex(&sha256.finalize()), git_blob: sha1.map(|sha1| hex(&sha1.finalize())), is_html })
+}
+
+/// Reads, and decrypts where files are encrypted, one piece while the one before is hashed.
+fn read_pieces(file: &dyn ReadAt, size: u64, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+    let length = |at: u64| usize::try_from(size - at).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
+    if size <= PIECE_BYTES as u64 {
+        let mut piece = Zeroizing::new(vec![0; length(0)]);
+        file.read_exact_at(&mut piece, 0)?;
+        if size == 0 {
+            file.read_at(&mut [], 0)?;
+        }
+        take(&piece);
+        return Ok(());
+    }
+    let (give, given) = mpsc::sync_channel(1);
+    let (give_empty, emptied) = mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut at = 0;
+            while at < size {
+                let mut piece = emptied.try_recv().unwrap_or_else(|_| Zeroizing::new(Vec::new()));
+                piece.resize(length(at), 0);
+                let read = file.read_exact_at(&mut piece, at);
+                at += piece.len() as u64;
+                let is_over = read.is_err();
+                // Nobody listens any more, or nothing more can be read.
+                if give.send(read.map(|()| piece)).is_err() || is_over {
+                    return;
+                }
+            }
+        });
+        for piece in given {
+            let piece = piece?;
+            take(&piece);
+            let _ = give_empty.send(piece);
+        }
+        Ok(())
+    })
 }
 
 pub(crate) fn looks_like_html(start: &[u8]) -> bool {
@@ -73,28 +118,45 @@ pub(crate) fn looks_like_html(start: &[u8]) -> bool {
 
 /// The manifest of the files below `root`, hashed in parallel.
 pub(crate) async fn manifest_of(
+    access: &Arc<dyn Access>,
     root: &Path,
     files: Vec<(SafePath, u64)>,
     progress: &Progress,
 ) -> Result<Manifest, FetchError> {
+    let access = Arc::clone(access);
+    let digest = move |path: &Path, progress: &Progress| {
+        digest_file(&*access, path, Options { progress: Some(progress), ..Options::default() }, |_| {})
+    };
+    let digest = move |path: &Path, progress: &Progress| digest(path, progress).map(|digests| (digests, ()));
+    hash_all(root, files, progress, digest).await.map(|(manifest, _)| manifest)
+}
+
+/// Hashes files in parallel with what else is wanted of each, by its full path.
+pub(crate) async fn hash_all<T: Send + 'static>(
+    root: &Path,
+    files: Vec<(SafePath, u64)>,
+    progress: &Progress,
+    digest: impl Fn(&Path, &Progress) -> Result<(FileDigests, T), FetchError> + Clone + Send + 'static,
+) -> Result<(Manifest, HashMap<PathBuf, T>), FetchError> {
     let n_parallel = std::thread::available_parallelism().map_or(1, usize::from);
-    let entries = stream::iter(files)
+    let all = stream::iter(files)
         .map(|(path, _)| {
-            let full = path.below(root);
-            let progress = progress.clone();
+            let (full, progress, digest) = (path.below(root), progress.clone(), digest.clone());
             async move {
-                let digests = blocking(move || digest_file(&full, false, u64::MAX, Some(&progress))).await?;
-                Ok::<_, FetchError>(ManifestFile {
-                    path: path.as_str().to_owned(),
-                    size: digests.size,
-                    sha256: digests.sha256,
+                let (digests, more) = blocking({
+                    let full = full.clone();
+                    move || digest(&full, &progress)
                 })
+                .await?;
+                let entry = ManifestFile { path: path.as_str().to_owned(), size: digests.size, sha256: digests.sha256 };
+                Ok::<_, FetchError>((entry, (full, more)))
             }
         })
         .buffer_unordered(n_parallel)
         .try_collect::<Vec<_>>()
         .await?;
-    Ok(Manifest::new(entries))
+    let (entries, more): (Vec<_>, HashMap<_, _>) = all.into_iter().unzip();
+    Ok((Manifest::new(entries), more))
 }
 
 /// Runs file work off the async threads.
@@ -114,6 +176,8 @@ pub(crate) fn owned(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use alcazar_formats::Plain;
+
     use super::*;
 
     #[test]
@@ -121,11 +185,13 @@ mod tests {
         let dir = tempfile::tempdir().expect("tempdir");
         let path = dir.path().join("hello");
         std::fs::write(&path, "hello\n").expect("write");
-        let digests = digest_file(&path, true, u64::MAX, None).expect("digest");
+        let digests =
+            digest_file(&Plain, &path, Options { with_git_blob: true, ..Options::default() }, |_| {}).expect("digest");
         assert_eq!(digests.sha256, "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03");
         assert_eq!(digests.git_blob.as_deref(), Some("ce013625030ba8dba906f756967f9e9ca394464a"));
         assert_eq!((digests.size, digests.is_html), (6, false));
-        let first = digest_file(&path, false, 2, None).expect("digest");
+        let first =
+            digest_file(&Plain, &path, Options { limit: Some(2), ..Options::default() }, |_| {}).expect("digest");
         assert_eq!((first.size, first.sha256), (2, hex(&Sha256::digest("he"))));
     }
 

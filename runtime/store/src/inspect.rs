@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use alcazar_formats::Format;
+use alcazar_formats::{Access, Format};
 
 use crate::error::FetchError;
 
@@ -24,7 +24,7 @@ pub struct Inspected {
 /// Judges a directory or file before it is sealed.
 pub trait Inspect: Send + Sync {
     /// Reads heads only; the bytes of the weights stay untouched.
-    fn inspect(&self, model: &Path) -> Result<Inspected, FetchError>;
+    fn inspect(&self, access: &dyn Access, model: &Path) -> Result<Inspected, FetchError>;
 }
 
 /// The readers of `alcazar-formats`, which also load the model when it is served.
@@ -32,8 +32,8 @@ pub trait Inspect: Send + Sync {
 pub struct FormatsInspector;
 
 impl Inspect for FormatsInspector {
-    fn inspect(&self, model: &Path) -> Result<Inspected, FetchError> {
-        let facts = alcazar_formats::inspect(model)?;
+    fn inspect(&self, access: &dyn Access, model: &Path) -> Result<Inspected, FetchError> {
+        let facts = alcazar_formats::inspect_with(access, model)?;
         Ok(Inspected {
             format: facts.format.to_string(),
             needs_conversion: matches!(facts.format, Format::PyTorch | Format::TensorFlow),

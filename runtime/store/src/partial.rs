@@ -10,16 +10,21 @@ use std::{
     time::{Duration, Instant},
 };
 
+use alcazar_formats::Access;
+use alcazar_signing::SIGNATURE_FILE;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    encryption::{FileCipher, Keys, Vault, plain_length, sealed_length},
     error::{FetchError, OnVolume as _},
     path::SafePath,
+    protection::access,
     ranges::Ranges,
     volume,
 };
 
 const PREFIX: &str = ".partial-";
+const HEADER: &str = "header.age";
 /// How much of the note a killed process may lose.
 const NOTE_EVERY: Duration = Duration::from_millis(250);
 
@@ -39,6 +44,7 @@ pub(crate) struct FileState {
 #[derive(Debug)]
 pub(crate) struct Partial {
     dir: PathBuf,
+    vault: Option<Arc<Vault>>,
     note: Mutex<Note>,
 }
 
@@ -49,19 +55,52 @@ struct Note {
 }
 
 impl Partial {
-    /// Opens or makes the work of `key` below `into`. A note that cannot be true is started anew.
-    pub(crate) fn open(into: &Path, key: &str) -> Result<Self, FetchError> {
+    /// Opens or makes the work of `key` below `into`, encrypted when there are keys. A note that cannot be true is
+    /// started anew, and so is work that is encrypted otherwise.
+    pub(crate) fn open(into: &Path, key: &str, keys: Option<&Keys>) -> Result<Self, FetchError> {
         let dir = into.join(format!("{PREFIX}{key}"));
-        let tree = dir.join("tree");
+        let (tree, header) = (dir.join("tree"), dir.join(HEADER));
+        let mut vault = keys.filter(|_| header.exists()).map(|keys| Vault::open(&header, keys, true)).transpose();
+        if vault.is_err() || header.exists() != keys.is_some() {
+            volume::remove_tree(&dir)?;
+            vault = Ok(None);
+        }
         fs::create_dir_all(&tree).on_volume("create", &tree)?;
+        let vault = match (vault?, keys) {
+            (None, Some(keys)) => Some(Vault::create(&header, keys)?),
+            (vault, _) => vault,
+        };
         let text = fs::read(dir.join("state.json")).unwrap_or_default();
         let mut files: BTreeMap<String, FileState> = serde_json::from_slice(&text).unwrap_or_default();
-        files.retain(|name, state| SafePath::parse(name).is_ok_and(|path| is_credible(&path.below(&tree), state)));
-        Ok(Self { dir, note: Mutex::new(Note { files, written: Instant::now() }) })
+        let is_sealed = vault.is_some();
+        files.retain(|name, state| {
+            SafePath::parse(name).is_ok_and(|path| is_credible(&path.below(&tree), state, is_sealed))
+        });
+        Ok(Self { dir, vault: vault.map(Arc::new), note: Mutex::new(Note { files, written: Instant::now() }) })
     }
 
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Opens what is written here.
+    pub(crate) fn access(&self) -> Arc<dyn Access> {
+        access(self.vault.as_ref())
+    }
+
+    /// With what is encrypted here.
+    pub(crate) const fn vault(&self) -> Option<&Arc<Vault>> {
+        self.vault.as_ref()
+    }
+
+    /// Where the header lies when there is one.
+    pub(crate) fn header(&self) -> Option<PathBuf> {
+        self.vault.is_some().then(|| self.dir.join(HEADER))
+    }
+
+    /// Where the signature waits for the seal.
+    pub(crate) fn signature(&self) -> PathBuf {
+        self.dir.join(SIGNATURE_FILE)
     }
 
     pub(crate) fn tree(&self) -> PathBuf {
@@ -110,8 +149,21 @@ impl Partial {
         if let Some(parent) = full.parent() {
             fs::create_dir_all(parent).on_volume("create", parent)?;
         }
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&full).on_volume("open", &full)?;
-        Ok(FileWriter { file: Arc::new(file), path: full })
+        let (file, cipher) = match &self.vault {
+            None => {
+                let mut options = OpenOptions::new();
+                (options.write(true).create(true).truncate(false).open(&full).on_volume("open", &full)?, None)
+            }
+            Some(vault) => {
+                // What is not noted may have been something else: no chunk is sealed twice under one nonce.
+                if self.state(path).done.len() == 0 {
+                    volume::remove_tree(&full)?;
+                }
+                let (file, cipher) = vault.begin(&full)?;
+                (file, Some(cipher))
+            }
+        };
+        Ok(FileWriter { file: Arc::new(file), path: full, cipher })
     }
 
     /// Forgets a file, for example because it turned out to be wrong. Returns how many bytes were lost.
@@ -138,8 +190,9 @@ impl Partial {
     }
 }
 
-fn is_credible(data: &Path, state: &FileState) -> bool {
+fn is_credible(data: &Path, state: &FileState, is_sealed: bool) -> bool {
     let on_disk = fs::symlink_metadata(data).ok().filter(fs::Metadata::is_file).map_or(0, |meta| meta.len());
+    let on_disk = if is_sealed { plain_length(on_disk).unwrap_or(0) } else { on_disk };
     state.done.is_sound(on_disk.min(state.size.unwrap_or(u64::MAX)))
 }
 
@@ -162,18 +215,32 @@ pub(crate) fn remove_others(into: &Path, key: &str) -> Result<(), FetchError> {
 pub(crate) struct FileWriter {
     file: Arc<File>,
     path: PathBuf,
+    cipher: Option<FileCipher>,
 }
 
 impl FileWriter {
-    /// Blocking.
-    pub(crate) fn write_at(&self, bytes: &[u8], at: u64) -> Result<Range<u64>, FetchError> {
-        self.file.write_all_at(bytes, at).on_volume("write", &self.path)?;
-        Ok(at..at + bytes.len() as u64)
+    /// Gives what was written: all, or of an encrypted file the whole chunks, and at its end what is left. `size`: of the
+    /// file, where it is known. Blocking.
+    pub(crate) fn write_at(&self, bytes: &[u8], at: u64, size: Option<u64>) -> Result<Range<u64>, FetchError> {
+        let n = match &self.cipher {
+            None => self.file.write_all_at(bytes, at).map(|()| bytes.len()),
+            Some(cipher) => cipher.write_at(&self.file, bytes, at, size),
+        };
+        Ok(at..at + n.on_volume("write", &self.path)? as u64)
     }
 
     /// Cuts the file where it ends; blocking.
     pub(crate) fn finish(&self, size: u64) -> Result<(), FetchError> {
-        self.file.set_len(size).and_then(|()| self.file.sync_data()).on_volume("sync", &self.path)
+        let length = match &self.cipher {
+            None => size,
+            Some(cipher) => {
+                if size == 0 {
+                    cipher.write_empty(&self.file).on_volume("write", &self.path)?;
+                }
+                sealed_length(size)
+            }
+        };
+        self.file.set_len(length).and_then(|()| self.file.sync_data()).on_volume("sync", &self.path)
     }
 }
 
@@ -186,8 +253,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("tempdir");
         let path = SafePath::parse("a/b.gguf").expect("path");
         {
-            let partial = Partial::open(dir.path(), "k").expect("open");
-            let written = partial.writer(&path).expect("writer").write_at(b"12345", 3).expect("write");
+            let partial = Partial::open(dir.path(), "k", None).expect("open");
+            let written = partial.writer(&path).expect("writer").write_at(b"12345", 3, None).expect("write");
             partial
                 .update(&path, |state| {
                     state.etag = Some("\"e\"".to_owned());
@@ -196,19 +263,23 @@ mod tests {
                 .expect("update");
             partial.flush().expect("flush");
         }
-        let again = Partial::open(dir.path(), "k").expect("again");
+        let again = Partial::open(dir.path(), "k", None).expect("again");
         assert_eq!((again.done_bytes(), again.state(&path).etag.as_deref()), (5, Some("\"e\"")));
         fs::write(path.below(&again.tree()), "12").expect("cut the file");
-        assert_eq!(Partial::open(dir.path(), "k").expect("cut").done_bytes(), 0, "the data is shorter than the note");
+        assert_eq!(
+            Partial::open(dir.path(), "k", None).expect("cut").done_bytes(),
+            0,
+            "the data is shorter than the note"
+        );
         fs::write(again.dir().join("state.json"), "{\"../x\":{}, ").expect("break the note");
-        assert_eq!(Partial::open(dir.path(), "k").expect("broken").done_bytes(), 0);
+        assert_eq!(Partial::open(dir.path(), "k", None).expect("broken").done_bytes(), 0);
     }
 
     #[test]
     fn work_of_other_sources_is_removed() {
         let dir = tempfile::tempdir().expect("tempdir");
         for key in ["mine", "other"] {
-            Partial::open(dir.path(), key).expect("open");
+            Partial::open(dir.path(), key, None).expect("open");
         }
         fs::create_dir(dir.path().join("sha256-abc")).expect("sealed");
         remove_others(dir.path(), "mine").expect("clean");

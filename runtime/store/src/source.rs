@@ -8,6 +8,7 @@ pub(crate) use choose::{is_convertible, is_served};
 use std::collections::BTreeSet;
 
 use alcazar_contract::source::{FetchSource, HttpFile};
+use alcazar_signing::{SIGNATURE_FILE, Signed};
 use percent_encoding::percent_decode_str;
 use sha2::{Digest as _, Sha256};
 use url::Url;
@@ -56,14 +57,46 @@ pub(crate) fn vet(source: &FetchSource, policy: &Policy) -> Result<(), FetchErro
     }
 }
 
-/// The files of a source. Asks a hub for its list.
-pub(crate) async fn resolve(client: &Client, source: &FetchSource) -> Result<Vec<RemoteFile>, FetchError> {
+/// What a source has.
+pub(crate) enum Offered {
+    /// A repository, and which of its files are named.
+    Repository { repository: hub::Repository, wanted: Vec<String> },
+    /// Files, each named.
+    Files(Vec<RemoteFile>),
+}
+
+/// Asks a hub for its list.
+pub(crate) async fn look(client: &Client, source: &FetchSource) -> Result<Offered, FetchError> {
     match source {
         FetchSource::HuggingFace { endpoint, repo, revision, files } => {
             let hub = hub::Hub { endpoint: hub::parse_endpoint(endpoint)?, repo, revision };
-            hub.resolve(client, files).await
+            Ok(Offered::Repository { repository: hub.look(client).await?, wanted: files.clone() })
         }
-        FetchSource::Http { files } => plain_files(files),
+        FetchSource::Http { files } => plain_files(files).map(Offered::Files),
+    }
+}
+
+impl Offered {
+    /// The signature at the root.
+    pub(crate) fn signature(&self) -> Result<Option<RemoteFile>, FetchError> {
+        match self {
+            Self::Repository { repository, .. } => repository.file(SIGNATURE_FILE),
+            Self::Files(files) => Ok(files.iter().find(|file| file.path.as_str() == SIGNATURE_FILE).cloned()),
+        }
+    }
+
+    /// The files to bring, without the signature. Where none is named, the signed ones say which there should be: a source
+    /// that leaves one out does not change what is chosen.
+    pub(crate) fn choose(&self, signed: Option<&Signed>) -> Result<Vec<RemoteFile>, FetchError> {
+        let mut files = match self {
+            Self::Repository { repository, wanted } => {
+                let signed = signed.map(|signed| signed.resources().iter().map(|file| &*file.name).collect());
+                repository.choose(wanted, signed)?
+            }
+            Self::Files(files) => files.clone(),
+        };
+        files.retain(|file| file.path.as_str() != SIGNATURE_FILE);
+        Ok(files)
     }
 }
 

@@ -13,7 +13,7 @@ use url::Url;
 use crate::{
     client::{Backoff, Client},
     error::FetchError,
-    hash::{FileDigests, blocking, digest_file},
+    hash::{FileDigests, Options, blocking, digest_file},
     partial::{FileWriter, Partial},
     policy::shown,
     progress::Progress,
@@ -101,8 +101,15 @@ impl<'a> Transfer<'a> {
         let mut resumed = left.done.len() > 0 && is_provable;
         loop {
             self.download(file).await?;
-            let digests = self.digest(file, u64::MAX).await?;
-            let Err(error) = verdict::judge(file, &digests) else { return Ok(digests) };
+            let error = match self.digest(file, None).await {
+                Ok(digests) => match verdict::judge(file, &digests) {
+                    Ok(()) => return Ok(digests),
+                    Err(error) => error,
+                },
+                // A chunk of an encrypted file that an earlier attempt left otherwise.
+                Err(error) if error.is_of_data() => error,
+                Err(error) => return Err(error),
+            };
             self.start_anew(file)?;
             if !resumed {
                 return Err(error);
@@ -112,10 +119,11 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    async fn digest(&self, file: &RemoteFile, limit: u64) -> Result<FileDigests, FetchError> {
-        let path = file.path.below(&self.partial.tree());
+    async fn digest(&self, file: &RemoteFile, limit: Option<u64>) -> Result<FileDigests, FetchError> {
+        let (path, access) = (file.path.below(&self.partial.tree()), self.partial.access());
         let with_git_blob = matches!(file.expected, Expected::GitBlob(_));
-        blocking(move || digest_file(&path, with_git_blob, limit, None)).await
+        let options = move || Options { with_git_blob, limit, progress: None };
+        blocking(move || digest_file(&*access, &path, options(), |_| {})).await
     }
 
     fn start_anew(&self, file: &RemoteFile) -> Result<(), FetchError> {
@@ -203,7 +211,7 @@ impl<'a> Transfer<'a> {
         if arrived == 0 || arrived > MAX_HASHED_FOR_MESSAGE {
             return error;
         }
-        let Ok(found) = self.digest(file, arrived).await else { return error };
+        let Ok(found) = self.digest(file, Some(arrived)).await else { return error };
         let of = state.size.or(file.size).map_or_else(|| "an unknown number of".to_owned(), |size| size.to_string());
         FetchError::Unreachable {
             url: url.clone(),

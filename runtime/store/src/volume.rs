@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use alcazar_signing::SIGNATURE_FILE;
+
 use crate::{
     error::{FetchError, OnVolume as _, is_full},
     path::SafePath,
@@ -52,7 +54,7 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), FetchErr
     fs::rename(&new, path).on_volume("rename", path)
 }
 
-/// Every regular file below `root`, with its size. Symbolic links and special files are refused: what they
+/// Every regular file of the model below `root`, with its size on the volume. Symbolic links and special files are refused: what they
 /// show can change without their digest changing.
 pub(crate) fn list_files(root: &Path) -> Result<Vec<(SafePath, u64)>, FetchError> {
     let mut files = Vec::new();
@@ -68,6 +70,8 @@ pub(crate) fn list_files(root: &Path) -> Result<Vec<(SafePath, u64)>, FetchError
                 if relative != Path::new("lost+found") {
                     directories.push(relative);
                 }
+            } else if kind.is_file() && relative == Path::new(SIGNATURE_FILE) {
+                // Says what the model is, and is no part of it.
             } else if kind.is_file() {
                 let text = relative.to_str().ok_or_else(|| FetchError::VolumeState {
                     fault: format!("the file name {} is not UTF-8; rename it", relative.display()),

@@ -13,6 +13,9 @@ mod converted;
 #[path = "fetch/hub.rs"]
 mod hub;
 #[cfg(test)]
+#[path = "fetch/protected.rs"]
+mod protected;
+#[cfg(test)]
 #[path = "fetch/refused.rs"]
 mod refused;
 #[cfg(test)]

@@ -32,6 +32,8 @@ pub(crate) const MODEL_CLAIM: &str = "alcazar.dev/model-claim";
 pub(crate) const MODEL_PATH: &str = "alcazar.dev/model-path";
 /// Annotation on the Deployment: size of the model in bytes.
 pub(crate) const MODEL_SIZE: &str = "alcazar.dev/model-size-bytes";
+/// Annotation on the Deployment: Secret with the key of the encrypted model.
+pub(crate) const MODEL_KEY: &str = "alcazar.dev/model-key-secret";
 
 /// The TLS files of the pods: what they mount, and the Secret's new content when it is to be written.
 #[derive(Clone, Debug, Default)]

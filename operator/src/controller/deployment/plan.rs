@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 
 use super::{
-    build::{MODEL_CLAIM, MODEL_DIGEST, MODEL_PATH, MODEL_SIZE},
+    build::{MODEL_CLAIM, MODEL_DIGEST, MODEL_KEY, MODEL_PATH, MODEL_SIZE},
     observe::Observed,
     validate::{ModelRef, ValidatedDeployment},
 };
@@ -35,6 +35,8 @@ pub(crate) struct Serving {
     pub(crate) path: String,
     /// Sum of the files' sizes.
     pub(crate) size_bytes: u64,
+    /// Secret with the key of encrypted files; none: they lie open.
+    pub(crate) key_secret_name: Option<String>,
 }
 
 /// What a pass is to do.
@@ -107,6 +109,7 @@ pub(crate) fn offered(model: &LlmModel) -> Option<Serving> {
         claim_name: status.claim_name.clone().filter(|name| !name.is_empty())?,
         path,
         size_bytes: status.size_bytes.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+        key_secret_name: model.spec.encryption.as_ref().map(|encryption| encryption.key_secret_name.clone()),
     })
 }
 
@@ -119,6 +122,7 @@ fn recorded(deployment: &Deployment) -> Option<Serving> {
         claim_name: text(MODEL_CLAIM)?,
         path: text(MODEL_PATH)?,
         size_bytes: text(MODEL_SIZE)?.parse().ok()?,
+        key_secret_name: text(MODEL_KEY),
     })
 }
 

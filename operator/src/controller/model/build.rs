@@ -3,6 +3,7 @@
 mod cilium;
 mod claim;
 mod job;
+mod keys;
 mod network_policy;
 mod service_account;
 

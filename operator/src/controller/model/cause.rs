@@ -211,6 +211,13 @@ fn waits(reason: &str, said: &str) -> Option<Trouble> {
 fn mounting(event: &Warning) -> Option<Trouble> {
     let Warning { reason, message } = event;
     match reason.as_str() {
+        // Secrets are looked for before; nothing of ours else is mounted from a ConfigMap.
+        "FailedMount" if message.contains("configmap") && message.contains("not found") => Some(Trouble::new(
+            Reason::KeyMissing,
+            format!(
+                "{message}; create the ConfigMap that spec.signature.certificateConfigMapName names, with the key ca.pem"
+            ),
+        )),
         "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" => {
             Some(Trouble::new(Reason::MountFailed, format!("the volume or a Secret could not be mounted: {message}")))
         }

@@ -46,6 +46,10 @@ pub(crate) struct Observed {
     pub(crate) recorded: Option<Recorded>,
     /// The Secret that the source names.
     pub(crate) secret: SecretSeen,
+    /// The Secret with the signer's public key.
+    pub(crate) signature_key: SecretSeen,
+    /// The Secret with the key of the weights.
+    pub(crate) encryption_key: SecretSeen,
     /// What the pod told when it was last asked.
     pub(crate) progress: Option<FetchStatus>,
     /// Why the volume, the Job or the pod hangs.
@@ -62,6 +66,16 @@ pub(crate) enum SecretSeen {
     Missing,
     /// It exists.
     Found(SecretKeys),
+}
+
+impl SecretSeen {
+    /// Changes with every write of one that is there.
+    pub(crate) fn version(&self) -> Option<&str> {
+        match self {
+            Self::Found(secret) => Some(&secret.version),
+            Self::NotNamed | Self::Missing => None,
+        }
+    }
 }
 
 /// The newest Event of something that hangs; `None`: it does not hang, or nobody says why.
@@ -96,7 +110,12 @@ pub(super) async fn observe(ctx: &Context, state: &State, model: &LlmModel) -> R
         None => own_claim.clone(),
     };
     let (job, _) = job.unzip();
-    let secret = secret(ctx, &model.spec, &namespace, job.as_ref()).await?;
+    let spec = &model.spec;
+    let seen = async |name: Option<&String>| secret(ctx, name, &namespace, job.as_ref()).await;
+    let signer = spec.signature.as_ref().and_then(|signature| signature.public_key_secret_name.as_ref());
+    let key = spec.encryption.as_ref().map(|encryption| &encryption.key_secret_name);
+    let (secret, signature_key, encryption_key) =
+        (seen(source_secret(spec)).await?, seen(signer).await?, seen(key).await?);
     let uid = meta.uid.clone().unwrap_or_default();
     Ok(Observed {
         warnings: warnings(ctx, &namespace, claim.as_ref(), job.as_ref(), pod.as_ref(), now).await,
@@ -107,6 +126,8 @@ pub(super) async fn observe(ctx: &Context, state: &State, model: &LlmModel) -> R
         job,
         pod,
         secret,
+        signature_key,
+        encryption_key,
     })
 }
 
@@ -153,11 +174,14 @@ async fn named_claim(ctx: &Context, key: &Key) -> Result<Option<PersistentVolume
     api.get_opt(&key.name).await.map_err(|source| Error::LookUp { kind, key: key.clone(), source: Box::new(source) })
 }
 
-/// Read anew where a change of it can matter: before the first attempt and after a failed one.
-async fn secret(ctx: &Context, spec: &LlmModelSpec, namespace: &str, job: Option<&Job>) -> Result<SecretSeen, Error> {
+fn source_secret(spec: &LlmModelSpec) -> Option<&String> {
     let hub = spec.source.hugging_face.as_ref().and_then(|hub| hub.token_secret_name.as_ref());
-    let http = spec.source.http.as_ref().and_then(|http| http.auth_secret_name.as_ref());
-    let Some(name) = hub.or(http) else { return Ok(SecretSeen::NotNamed) };
+    hub.or_else(|| spec.source.http.as_ref().and_then(|http| http.auth_secret_name.as_ref()))
+}
+
+/// Read anew where a change of it can matter: before the first attempt and after a failed one.
+async fn secret(ctx: &Context, name: Option<&String>, namespace: &str, job: Option<&Job>) -> Result<SecretSeen, Error> {
+    let Some(name) = name else { return Ok(SecretSeen::NotNamed) };
     let in_need = job.is_none_or(|job| super::cause::has_failed(job).is_some());
     let found = ctx.secrets.keys(&Key::new(namespace, name), in_need).await;
     let found = found.map_err(|source| Error::ReadSecret { source })?;

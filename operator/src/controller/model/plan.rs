@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alcazar_contract::report::ModelFacts;
+use alcazar_contract::report::{EncryptionFacts, ModelFacts, SignatureFacts};
 use alcazar_crds::{llm_model::LlmModel, reasons::ModelReason as Reason};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
@@ -12,7 +12,7 @@ use super::{
     cause::{self, Outcome, Retry, Trouble},
     observe::reach::{Reach, Unreachable},
     observe::{Observed, SecretSeen},
-    validate::{ValidatedModel, Work, claim_name},
+    validate::{SignedBy, SourceSecret, ValidatedModel, Work, claim_name, class_trouble},
 };
 use crate::{children::ATTEMPT, compare, conditions, runner::Action};
 
@@ -108,6 +108,12 @@ pub(crate) fn next(model: &LlmModel, valid: &ValidatedModel, observed: &Observed
         );
         return Next::Wait(Trouble::new(Reason::ClaimMissing, fault), LOOK_AGAIN);
     }
+    if let (Work::Verify { .. }, Some(claim)) = (&valid.work, &observed.claim) {
+        let class = claim.spec.as_ref().and_then(|spec| spec.storage_class_name.as_deref());
+        if let Some(fault) = class_trouble(class, &valid.allowed_classes) {
+            return Next::Wait(Trouble::new(Reason::StorageClassNotAllowed, fault), LOOK_AGAIN);
+        }
+    }
     let Some(job) = &observed.job else {
         return match remembered(model, valid, observed) {
             Some(facts) => Next::Rest(facts),
@@ -135,11 +141,11 @@ pub(crate) fn next(model: &LlmModel, valid: &ValidatedModel, observed: &Observed
 
 /// Everything that a failure may depend on and that somebody may mend.
 fn inputs(valid: &ValidatedModel, observed: &Observed, image: &str) -> String {
-    let secret = match &observed.secret {
-        SecretSeen::Found(secret) => secret.version.as_str(),
-        SecretSeen::NotNamed | SecretSeen::Missing => "",
-    };
-    let mut text = compare::hash(&serde_json::json!([valid.generation, secret, image]));
+    let secret = observed.secret.version().unwrap_or_default();
+    let mut all = vec![serde_json::json!(valid.generation), serde_json::json!(secret), serde_json::json!(image)];
+    let keys = [&observed.signature_key, &observed.encryption_key];
+    all.extend(keys.into_iter().filter_map(SecretSeen::version).map(|version| serde_json::json!(version)));
+    let mut text = compare::hash(&serde_json::json!(all));
     text.truncate(8);
     text
 }
@@ -159,7 +165,7 @@ fn pause(retry: Retry, count: u32, failed_at: Option<Timestamp>, now: Timestamp)
 }
 
 fn begin(last: Option<Attempt>, inputs: &str, valid: &ValidatedModel, observed: &Observed) -> Next {
-    match secret_trouble(valid, observed) {
+    match secret_trouble(valid, observed).or_else(|| key_trouble(valid, observed)) {
         Some(trouble) => Next::Wait(trouble, LOOK_AGAIN),
         None => Next::Begin(Attempt::after(last, inputs)),
     }
@@ -167,20 +173,36 @@ fn begin(last: Option<Attempt>, inputs: &str, valid: &ValidatedModel, observed: 
 
 fn secret_trouble(valid: &ValidatedModel, observed: &Observed) -> Option<Trouble> {
     let Work::Fetch { secret: Some(secret), .. } = &valid.work else { return None };
+    lacking(secret, &observed.secret, (Reason::SecretMissing, Reason::SecretInvalid))
+}
+
+fn key_trouble(valid: &ValidatedModel, observed: &Observed) -> Option<Trouble> {
+    let reasons = (Reason::KeyMissing, Reason::KeyInvalid);
+    let signer = match &valid.protection.signature {
+        Some(SignedBy::Key(secret)) => lacking(secret, &observed.signature_key, reasons),
+        // The kubelet tells of a ConfigMap that is missing.
+        Some(SignedBy::Roots(_)) | None => None,
+    };
+    let key = || lacking(valid.protection.encryption.as_ref()?, &observed.encryption_key, reasons);
+    signer.or_else(key)
+}
+
+/// What a Secret lacks; `missing` and `invalid` are the reasons.
+fn lacking(secret: &SourceSecret, seen: &SecretSeen, (missing, invalid): (Reason, Reason)) -> Option<Trouble> {
     let name = &secret.name;
     let alternatives = || secret.keys.iter().map(|keys| keys.join(" and ")).collect::<Vec<_>>().join(", or ");
-    match &observed.secret {
+    match seen {
         SecretSeen::Found(found) if secret.keys.iter().any(|keys| keys.iter().all(|key| found.keys.contains(*key))) => {
             None
         }
         SecretSeen::Found(_) => {
             let fault = format!("Secret {name} lacks the key {}; add it", alternatives());
-            Some(Trouble::new(Reason::SecretInvalid, fault))
+            Some(Trouble::new(invalid, fault))
         }
         SecretSeen::Missing | SecretSeen::NotNamed => {
             let fault =
                 format!("there is no Secret {name} in this namespace; create it with the key {}", alternatives());
-            Some(Trouble::new(Reason::SecretMissing, fault))
+            Some(Trouble::new(missing, fault))
         }
     }
 }
@@ -205,6 +227,11 @@ fn remembered(model: &LlmModel, valid: &ValidatedModel, observed: &Observed) -> 
         architecture: status.architecture.clone().unwrap_or_default(),
         parameter_count: count(status.parameter_count),
         context_length: count(status.context_length),
+        signature: status
+            .signature
+            .as_ref()
+            .map(|seen| SignatureFacts { key_id: seen.key_id.clone(), subject: seen.subject.clone() }),
+        encryption: status.encryption.as_ref().map(|seen| EncryptionFacts { recipient: seen.recipient.clone() }),
     })
 }
 

@@ -3,7 +3,7 @@
 use alcazar_contract::{report::ModelFacts, status::FetchStatus};
 use alcazar_crds::{
     conditions::ModelCondition as Type,
-    llm_model::{FetchProgress, LlmModel, LlmModelStatus},
+    llm_model::{EncryptionSeen, FetchProgress, LlmModel, LlmModelStatus, SignatureSeen},
     reasons::ModelReason as Reason,
 };
 use jiff::Timestamp;
@@ -183,6 +183,16 @@ fn with_facts(status: LlmModelStatus, facts: &ModelFacts, claim_name: String) ->
         parameter_count: known(facts.parameter_count),
         context_length: known(facts.context_length),
         claim_name: Some(claim_name),
+        signature: facts.signature.as_ref().map(|told| SignatureSeen {
+            key_id: told.key_id.as_deref().and_then(bounds::identity),
+            subject: told.subject.as_deref().and_then(bounds::identity),
+            // A bundle carries no proof of its time.
+            signed_at: None,
+        }),
+        encryption: facts
+            .encryption
+            .as_ref()
+            .and_then(|told| bounds::identity(&told.recipient).map(|recipient| EncryptionSeen { recipient })),
         ..status
     }
 }

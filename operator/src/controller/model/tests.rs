@@ -38,7 +38,7 @@ pub(crate) const DIGEST: &str = "sha256:1111111111111111111111111111111111111111
 pub(crate) const OTHER_DIGEST: &str = "sha256:2222222222222222222222222222222222222222222222222222222222222222";
 
 /// All that a fetch can fail with.
-pub(crate) const REASONS: [FetchReason; 12] = [
+pub(crate) const REASONS: [FetchReason; 16] = [
     FetchReason::SourceUnauthorized,
     FetchReason::SourceForbidden,
     FetchReason::SourceNotFound,
@@ -46,6 +46,10 @@ pub(crate) const REASONS: [FetchReason; 12] = [
     FetchReason::SourceUnreachable,
     FetchReason::SourceNotAllowed,
     FetchReason::DigestMismatch,
+    FetchReason::SignatureMissing,
+    FetchReason::SignatureInvalid,
+    FetchReason::KeyMissing,
+    FetchReason::KeyInvalid,
     FetchReason::InvalidModel,
     FetchReason::UnsupportedModel,
     FetchReason::VolumeFull,
@@ -83,6 +87,10 @@ impl World {
         model.metadata.generation = Some(1);
         let found = SecretKeys { version: "u/1".into(), keys: ["token".to_owned()].into() };
         let named = fixture.contains("SecretName");
+        let found_with = |entry: &str| SecretKeys { version: "u/1".into(), keys: [entry.to_owned()].into() };
+        let key = |name: &str, entry: &str| {
+            if fixture.contains(name) { SecretSeen::Found(found_with(entry)) } else { SecretSeen::NotNamed }
+        };
         let named_claim = model.spec.source.persistent_volume_claim.is_some().then(|| claim("team-models", now()));
         let selector = BTreeMap::from([("app".to_owned(), "hub".to_owned())]);
         let service = Peer::Pods { namespace: "hub".into(), selector, port: IntOrString::Int(8080) };
@@ -92,6 +100,8 @@ impl World {
             model: Box::new(model),
             observed: Box::new(Observed {
                 secret: if named { SecretSeen::Found(found) } else { SecretSeen::NotNamed },
+                signature_key: key("publicKeySecretName", "public.pem"),
+                encryption_key: key("keySecretName", "key"),
                 claim: named_claim,
                 ..Observed::default()
             }),
@@ -221,6 +231,7 @@ impl World {
             architecture: "llama".into(),
             parameter_count: 134_515_008,
             context_length: 8192,
+            ..ModelFacts::default()
         };
         self.says(facts)
     }
@@ -317,5 +328,6 @@ fn golden_manifests() {
     check("mirror-with-token", include_str!("testdata/mirror-with-token.yaml"));
     check("http", include_str!("testdata/http.yaml"));
     check("claim", include_str!("testdata/claim.yaml"));
+    check("protected-claim", include_str!("testdata/protected-claim.yaml"));
     check("retained", include_str!("testdata/retained.yaml"));
 }

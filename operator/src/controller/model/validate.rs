@@ -14,8 +14,11 @@ use crate::{
     settings::Settings,
 };
 
+mod protection;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use protection::{Protection, SignedBy, class_trouble};
 
 /// Why a model cannot be worked on: a person must change something.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +26,14 @@ pub(crate) enum Invalid {
     /// The source must not be asked.
     #[error("{0}")]
     SourceNotAllowed(String),
+    /// The settings ask for more of every model.
+    #[error("{fault}")]
+    Required {
+        /// Which rule.
+        reason: ModelReason,
+        /// What it asks for and what to write.
+        fault: String,
+    },
     /// The API server took it, but it makes no sense.
     #[error("{field} {fault}")]
     Spec {
@@ -40,6 +51,7 @@ impl Invalid {
     pub(crate) fn reason(&self) -> ModelReason {
         match self {
             Self::SourceNotAllowed(_) => ModelReason::SourceNotAllowed,
+            Self::Required { reason, .. } => *reason,
             Self::Spec { .. } | Self::Unnamed => ModelReason::InvalidSpec,
         }
     }
@@ -56,6 +68,10 @@ pub(crate) struct ValidatedModel {
     pub(crate) work: Work,
     /// `sha256:<hex>` that the files must have.
     pub(crate) expected_digest: Option<String>,
+    /// Who must have signed the files, and with which key they are encrypted.
+    pub(crate) protection: Protection,
+    /// Classes that a volume may have; empty: any.
+    pub(crate) allowed_classes: Vec<String>,
     /// Eight hex digits over what the Job does; not over how (image, credentials, endpoint by default).
     pub(crate) id: String,
 }
@@ -122,7 +138,18 @@ pub(crate) fn id(spec: &LlmModelSpec) -> String {
             fields.remove(secret);
         }
     }
-    let mut text = compare::hash(&serde_json::json!({ "source": source, "digest": spec.digest }));
+    let mut what = serde_json::json!({ "source": source, "digest": spec.digest });
+    // A model without them keeps its name.
+    for (name, field) in
+        [("signature", serde_json::to_value(&spec.signature)), ("encryption", serde_json::to_value(&spec.encryption))]
+    {
+        if let (Ok(field), Some(what)) = (field, what.as_object_mut())
+            && !field.is_null()
+        {
+            what.insert(name.to_owned(), field);
+        }
+    }
+    let mut text = compare::hash(&what);
     text.truncate(8);
     text
 }
@@ -136,6 +163,7 @@ pub(crate) fn validate(
     let owner = Owner::of(OwnerKind::Model, model, &settings.propagated_labels).ok_or(Invalid::Unnamed)?;
     let spec = &model.spec;
     let source = &spec.source;
+    protection::require(spec, settings)?;
     let work = match (&source.hugging_face, &source.http, &source.persistent_volume_claim) {
         (Some(hub), None, None) => hugging_face(hub, settings, storage(spec, claim, settings)?)?,
         (None, Some(http), None) => http_files(http, settings, storage(spec, claim, settings)?)?,
@@ -157,6 +185,8 @@ pub(crate) fn validate(
         generation: model.metadata.generation.unwrap_or_default(),
         work,
         expected_digest: spec.digest.clone(),
+        protection: protection::read(spec)?,
+        allowed_classes: settings.require.storage_class_names.clone(),
         id: id(spec),
     })
 }
@@ -213,7 +243,11 @@ fn storage(
     };
     let class = asked.storage_class_name.or_else(|| settings.defaults.storage_class_name.clone());
     let wanted = Storage { size, class, modes, retention: asked.retention };
-    Ok(claim.and_then(|claim| keep(&wanted, claim)).unwrap_or(wanted))
+    let storage = claim.and_then(|claim| keep(&wanted, claim)).unwrap_or(wanted);
+    match class_trouble(storage.class.as_deref(), &settings.require.storage_class_names) {
+        Some(fault) => Err(Invalid::Required { reason: ModelReason::StorageClassNotAllowed, fault }),
+        None => Ok(storage),
+    }
 }
 
 /// A volume keeps its class and modes, and never shrinks: one that was retained may be of other making.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{Checkpoint, TENSORS, check_names};
 use crate::{
-    Error, Format,
+    Access, Error, Format,
     error::excerpt,
     file::{SourceFile, read_small},
     pytorch, tensorflow,
@@ -48,14 +48,14 @@ enum Kind {
 
 impl Found {
     /// Looks for a checkpoint among the files of a directory; `None`: there is none.
-    pub fn look(directory: &Path) -> Result<Option<Self>, Error> {
+    pub fn look(access: &dyn Access, directory: &Path) -> Result<Option<Self>, Error> {
         let names = names(directory)?;
         for (kind, format, index, usual) in [
             (Kind::PyTorch, Format::PyTorch, PYTORCH_INDEX, "pytorch_model.bin"),
             (Kind::Keras, Format::TensorFlow, KERAS_INDEX, "tf_model.h5"),
         ] {
             let table = directory.join(index);
-            if let Some(json) = read_index(&table)? {
+            if let Some(json) = read_index(access, &table)? {
                 let (weights, tables) = (indexed(&json, &table)?, vec![index.to_owned()]);
                 return Ok(Some(Self { format, kind, weights, tables }));
             }
@@ -69,12 +69,12 @@ impl Found {
             }
         }
         if names.contains(SAVED_MODEL) && directory.join(VARIABLES).is_file() {
-            return bundle(directory, VARIABLES, &[SAVED_MODEL]).map(Some);
+            return bundle(access, directory, VARIABLES, &[SAVED_MODEL]).map(Some);
         }
         let tables: Vec<_> = names.iter().filter(|name| ending(name) == "index").collect();
         match tables.as_slice() {
             [] => Ok(None),
-            [one] => bundle(directory, one, &[]).map(Some),
+            [one] => bundle(access, directory, one, &[]).map(Some),
             several => Err(Error::NotOneModel {
                 path: directory.to_owned(),
                 found: format!("{} tables of TensorFlow checkpoints", several.len()),
@@ -89,12 +89,12 @@ impl Found {
     }
 
     /// Reads the heads of all files.
-    pub fn open(&self, directory: &Path) -> Result<Checkpoint, Error> {
-        let files = self.weights.iter().map(|name| SourceFile::open(&directory.join(name)));
+    pub fn open(&self, access: &dyn Access, directory: &Path) -> Result<Checkpoint, Error> {
+        let files = self.weights.iter().map(|name| SourceFile::open_with(access, &directory.join(name)));
         let files = files.collect::<Result<Vec<_>, _>>()?;
         let mut tensors = Vec::new();
         if let (Kind::Bundle, Some(table)) = (self.kind, self.tables.first()) {
-            tensors = tensorflow::read_bundle(&SourceFile::open(&directory.join(table))?, &files, 0)?;
+            tensors = tensorflow::read_bundle(&SourceFile::open_with(access, &directory.join(table))?, &files, 0)?;
         } else {
             for (nth, (file, name)) in files.iter().zip(&self.weights).enumerate() {
                 tensors.extend(match self.kind {
@@ -113,9 +113,9 @@ impl Found {
 }
 
 /// A checkpoint of TensorFlow by the path of its table below the directory.
-fn bundle(directory: &Path, table: &str, others: &[&str]) -> Result<Found, Error> {
+fn bundle(access: &dyn Access, directory: &Path, table: &str, others: &[&str]) -> Result<Found, Error> {
     let stem = table.strip_suffix(".index").unwrap_or(table);
-    let weights = tensorflow::data_names(&SourceFile::open(&directory.join(table))?, stem)?;
+    let weights = tensorflow::data_names(&SourceFile::open_with(access, &directory.join(table))?, stem)?;
     let tables = std::iter::once(&table).chain(others).map(|name| (*name).to_owned()).collect();
     Ok(Found { format: Format::TensorFlow, kind: Kind::Bundle, weights, tables })
 }
@@ -158,8 +158,8 @@ fn names(directory: &Path) -> Result<BTreeSet<String>, Error> {
 }
 
 /// A table from tensors to shards.
-pub(crate) fn read_index(path: &Path) -> Result<Option<Value>, Error> {
-    let Some(bytes) = read_small(path, INDEX_LIMIT)? else { return Ok(None) };
+pub(crate) fn read_index(access: &dyn Access, path: &Path) -> Result<Option<Value>, Error> {
+    let Some(bytes) = read_small(access, path, INDEX_LIMIT)? else { return Ok(None) };
     serde_json::from_slice(&bytes)
         .map(Some)
         .map_err(|error| Error::malformed(path, 0, format!("no JSON: {error}"), "JSON"))

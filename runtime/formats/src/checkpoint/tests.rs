@@ -26,7 +26,7 @@ fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 fn open(dir: &Path) -> Checkpoint {
-    Found::look(dir).unwrap().unwrap().open(dir).unwrap()
+    Found::look(&crate::Plain, dir).unwrap().unwrap().open(&crate::Plain, dir).unwrap()
 }
 
 fn convert_all(checkpoint: &Checkpoint, shard_bytes: u64) -> BTreeMap<String, Vec<u8>> {
@@ -100,18 +100,18 @@ fn what_is_larger_than_a_shard_is_cut_between_tensors() {
 #[test]
 fn shards_are_found_by_their_table_or_their_names() {
     let dir = directory(&[("module.pt", "a-00001-of-00002.bin"), ("dtypes.bin", "a-00002-of-00002.bin")]);
-    let found = Found::look(dir.path()).unwrap().unwrap();
+    let found = Found::look(&crate::Plain, dir.path()).unwrap().unwrap();
     assert_eq!((found.format, found.files().count()), (Format::PyTorch, 2));
-    assert_eq!(found.open(dir.path()).unwrap().tensors().len(), 9 + 13);
+    assert_eq!(found.open(&crate::Plain, dir.path()).unwrap().tensors().len(), 9 + 13);
     std::fs::write(dir.path().join("other.bin"), "x").unwrap();
-    assert!(Found::look(dir.path()).unwrap_err().to_string().contains("3 weight files"));
+    assert!(Found::look(&crate::Plain, dir.path()).unwrap_err().to_string().contains("3 weight files"));
     let index = r#"{"weight_map": {"0.weight": "a-00001-of-00002.bin", "x": "a-00002-of-00002.bin"}}"#;
     std::fs::write(dir.path().join("pytorch_model.bin.index.json"), index).unwrap();
-    assert_eq!(Found::look(dir.path()).unwrap().unwrap().files().count(), 3);
+    assert_eq!(Found::look(&crate::Plain, dir.path()).unwrap().unwrap().files().count(), 3);
     std::fs::copy(dir.path().join("a-00001-of-00002.bin"), dir.path().join("a-00002-of-00002.bin")).unwrap();
-    let twice = Found::look(dir.path()).unwrap().unwrap().open(dir.path()).unwrap_err();
+    let twice = Found::look(&crate::Plain, dir.path()).unwrap().unwrap().open(&crate::Plain, dir.path()).unwrap_err();
     assert!(twice.to_string().contains("twice"), "{twice}");
-    assert_eq!(Found::look(tempfile::tempdir().unwrap().path()).unwrap(), None);
+    assert_eq!(Found::look(&crate::Plain, tempfile::tempdir().unwrap().path()).unwrap(), None);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::{
     vocabulary::{Vocabulary, read_text},
 };
 use crate::{
-    Error, Facts, Format, adapter,
+    Access, Error, Facts, Format, adapter,
     checkpoint::{self, Element, convert, read_index, shard_paths},
     config,
     error::excerpt,
@@ -35,7 +35,7 @@ pub(super) enum Found {
     Convertible(checkpoint::Found),
 }
 
-pub(super) fn find(path: &Path) -> Result<Found, Error> {
+pub(super) fn find(access: &dyn Access, path: &Path) -> Result<Found, Error> {
     let (mut gguf, mut safetensors, mut n_files) = (Vec::new(), Vec::new(), 0);
     let failed = |source| Error::read(path, 0, source);
     for entry in std::fs::read_dir(path).map_err(failed)?.take(FILE_LIMIT) {
@@ -61,7 +61,7 @@ pub(super) fn find(path: &Path) -> Result<Found, Error> {
             not_one("a LoRA adapter alone".to_owned(), &expected)
         }
         ([], 1..) => not_one("safetensors files without config.json".to_owned(), "config.json beside them"),
-        ([], 0) => match checkpoint::Found::look(path)? {
+        ([], 0) => match checkpoint::Found::look(access, path)? {
             Some(found) => Ok(Found::Convertible(found)),
             None => not_one(
                 format!("{n_files} files, no weights among them"),
@@ -72,10 +72,10 @@ pub(super) fn find(path: &Path) -> Result<Found, Error> {
 }
 
 /// What is known of a checkpoint that is to be converted.
-pub(super) fn facts_of(path: &Path, found: &checkpoint::Found) -> Result<Facts, Error> {
+pub(super) fn facts_of(access: &dyn Access, path: &Path, found: &checkpoint::Found) -> Result<Facts, Error> {
     let config_path = path.join("config.json");
-    let json = read_json(&config_path, CONFIG_LIMIT)?.unwrap_or(Value::Null);
-    let checkpoint = found.open(path)?;
+    let json = read_json(access, &config_path, CONFIG_LIMIT)?.unwrap_or(Value::Null);
+    let checkpoint = found.open(access, path)?;
     let mut tensors = Tensors::new();
     for tensor in checkpoint.tensors() {
         if let Some(weight_type) = weight_type(tensor.element) {
@@ -87,9 +87,9 @@ pub(super) fn facts_of(path: &Path, found: &checkpoint::Found) -> Result<Facts, 
         }
     }
     let is_encoder = config::encoder::is_encoder(&json, sentence::is_there(path));
-    let sentence = if is_encoder { sentence::read(path)? } else { None };
+    let sentence = if is_encoder { sentence::read(access, path)? } else { None };
     let config = model_config(&json, &config_path, is_encoder, sentence, &tensors)?;
-    let about = about(found.format, &read_texts(path, json, is_encoder)?);
+    let about = about(found.format, &read_texts(access, path, json, is_encoder)?);
     let mut facts = facts(about, &config, &tensors, checkpoint.size_bytes());
     let how = "alcazar-runtime fetch converts it once to safetensors, which are served";
     facts.refused.insert(0, format!("serving it as it is: {how}"));
@@ -128,17 +128,17 @@ fn model_config(
     Ok(ModelConfig::Decoder(Box::new(config)))
 }
 
-pub(super) fn open(path: &Path, found: &[PathBuf]) -> Result<ModelFiles, Error> {
+pub(super) fn open(access: &dyn Access, path: &Path, found: &[PathBuf]) -> Result<ModelFiles, Error> {
     let config_path = path.join("config.json");
-    let json = read_json(&config_path, CONFIG_LIMIT)?.unwrap_or(Value::Null);
-    let (mut files, mut tensors) = open_shards(path, found)?;
+    let json = read_json(access, &config_path, CONFIG_LIMIT)?.unwrap_or(Value::Null);
+    let (mut files, mut tensors) = open_shards(access, path, found)?;
     let is_encoder = config::encoder::is_encoder(&json, sentence::is_there(path));
-    let sentence = if is_encoder { sentence::read(path)? } else { None };
+    let sentence = if is_encoder { sentence::read(access, path)? } else { None };
     for (prefix, shard) in sentence.iter().flat_map(|sentence| &sentence.weights) {
-        add_shard(shard, prefix, &mut files, &mut tensors)?;
+        add_shard(access, shard, prefix, &mut files, &mut tensors)?;
     }
     let config = model_config(&json, &config_path, is_encoder, sentence, &tensors)?;
-    let text = read_texts(path, json, is_encoder)?;
+    let text = read_texts(access, path, json, is_encoder)?;
     let about = about(Format::Safetensors, &text);
     let size = files.iter().map(SourceFile::length).sum();
     Ok(ModelFiles {
@@ -162,15 +162,15 @@ fn about(format: Format, text: &TextFiles) -> About {
 
 type Tensors = HashMap<String, (usize, TensorEntry)>;
 
-fn open_shards(path: &Path, found: &[PathBuf]) -> Result<(Vec<SourceFile>, Tensors), Error> {
+fn open_shards(access: &dyn Access, path: &Path, found: &[PathBuf]) -> Result<(Vec<SourceFile>, Tensors), Error> {
     let index = path.join(convert::INDEX);
-    let paths = match &read_index(&index)? {
+    let paths = match &read_index(access, &index)? {
         Some(table) => shard_paths(path, table, &index)?,
         None => found.to_vec(),
     };
     let (mut files, mut tensors) = (Vec::new(), Tensors::new());
     for shard in paths {
-        add_shard(&shard, "", &mut files, &mut tensors)?;
+        add_shard(access, &shard, "", &mut files, &mut tensors)?;
     }
     Ok((files, tensors))
 }
@@ -186,8 +186,14 @@ fn present_name(name: String) -> String {
 }
 
 /// The tensors of one file, their names below `prefix`.
-fn add_shard(shard: &Path, prefix: &str, files: &mut Vec<SourceFile>, tensors: &mut Tensors) -> Result<(), Error> {
-    let file = SourceFile::open(shard)?;
+fn add_shard(
+    access: &dyn Access,
+    shard: &Path,
+    prefix: &str,
+    files: &mut Vec<SourceFile>,
+    tensors: &mut Tensors,
+) -> Result<(), Error> {
+    let file = SourceFile::open_with(access, shard)?;
     for (name, tensor) in safetensors::read_header(&file)? {
         let shown = excerpt(&name);
         if tensors.insert(format!("{prefix}{}", present_name(name)), (files.len(), tensor)).is_some() {
@@ -219,9 +225,9 @@ fn check_table(names: &[&str], expected: [usize; 2], tensors: &Tensors, file: &P
     }
 }
 
-fn read_texts(path: &Path, config: Value, is_encoder: bool) -> Result<TextFiles, Error> {
-    let json = |name: &str| Ok::<_, Error>(read_json(&path.join(name), CONFIG_LIMIT)?.unwrap_or(Value::Null));
-    let vocabulary = Vocabulary::read(path)?;
+fn read_texts(access: &dyn Access, path: &Path, config: Value, is_encoder: bool) -> Result<TextFiles, Error> {
+    let json = |name: &str| Ok::<_, Error>(read_json(access, &path.join(name), CONFIG_LIMIT)?.unwrap_or(Value::Null));
+    let vocabulary = Vocabulary::read(access, path)?;
     if is_encoder {
         vocabulary.check_for_encoder(path)?;
     }
@@ -230,12 +236,12 @@ fn read_texts(path: &Path, config: Value, is_encoder: bool) -> Result<TextFiles,
         tokenizer_config: json("tokenizer_config.json")?,
         generation_config: json("generation_config.json")?,
         config,
-        chat_template: read_text(&path.join("chat_template.jinja"), CONFIG_LIMIT)?,
+        chat_template: read_text(access, &path.join("chat_template.jinja"), CONFIG_LIMIT)?,
     })
 }
 
-pub(super) fn read_json(path: &Path, limit: u64) -> Result<Option<Value>, Error> {
-    let Some(bytes) = read_small(path, limit)? else { return Ok(None) };
+pub(super) fn read_json(access: &dyn Access, path: &Path, limit: u64) -> Result<Option<Value>, Error> {
+    let Some(bytes) = read_small(access, path, limit)? else { return Ok(None) };
     serde_json::from_slice(&bytes)
         .map(Some)
         .map_err(|error| Error::malformed(path, 0, format!("no JSON: {error}"), "JSON"))

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::{
-    Error,
+    Error, Plain,
     error::excerpt,
     file::{SourceFile, read_small},
 };
@@ -48,7 +48,7 @@ pub(crate) fn locate(path: &Path) -> Result<PathBuf, Error> {
 /// `refs/main` names the revision; without it there must be one.
 fn snapshot(path: &Path) -> Result<PathBuf, Error> {
     let snapshots = path.join("snapshots");
-    if let Some(revision) = read_small(&path.join("refs/main"), SMALL)? {
+    if let Some(revision) = read_small(&Plain, &path.join("refs/main"), SMALL)? {
         let revision = String::from_utf8_lossy(&revision);
         let revision = revision.trim();
         let is_plain = !revision.is_empty() && revision.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -67,7 +67,7 @@ fn snapshot(path: &Path) -> Result<PathBuf, Error> {
 /// The blob of a manifest's model.
 fn layer(manifest: &Path, blobs: &Path) -> Result<PathBuf, Error> {
     let malformed = |found: String, expected: &str| Error::malformed(manifest, 0, found, expected);
-    let text = read_small(manifest, SMALL)?.unwrap_or_default();
+    let text = read_small(&Plain, manifest, SMALL)?.unwrap_or_default();
     let json: Value = serde_json::from_slice(&text)
         .map_err(|error| malformed(format!("no JSON: {error}"), "a manifest of Ollama"))?;
     let layers = json.get("layers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
@@ -88,7 +88,7 @@ fn layer(manifest: &Path, blobs: &Path) -> Result<PathBuf, Error> {
         return Err(malformed(format!("digest {}", excerpt(digest)), "sha256: and 64 hex digits"));
     }
     let blob = blobs.join(format!("sha256-{digits}"));
-    SourceFile::open(&blob)?;
+    SourceFile::open_with(&Plain, &blob)?;
     Ok(blob)
 }
 

@@ -9,7 +9,7 @@ use alcazar_core::{
 use serde_json::Value;
 
 use super::directory::{CONFIG_LIMIT, read_json};
-use crate::{Error, error::excerpt};
+use crate::{Access, Error, error::excerpt};
 
 const MODULES: &str = "modules.json";
 const SETTINGS: &str = "config_sentence_transformers.json";
@@ -29,19 +29,26 @@ pub(super) fn is_there(path: &Path) -> bool {
 }
 
 /// Reads `modules.json`; `None` when there is none.
-pub(super) fn read(path: &Path) -> Result<Option<Sentence>, Error> {
+pub(super) fn read(access: &dyn Access, path: &Path) -> Result<Option<Sentence>, Error> {
     let file = path.join(MODULES);
-    let Some(modules) = read_json(&file, CONFIG_LIMIT)? else { return Ok(None) };
+    let Some(modules) = read_json(access, &file, CONFIG_LIMIT)? else { return Ok(None) };
     let modules = modules
         .as_array()
         .filter(|modules| modules.len() <= MAX_MODULES)
         .ok_or_else(|| Error::malformed(&file, 0, "no list of modules", format!("a list of at most {MAX_MODULES}")))?;
-    let mut reader =
-        Reader { path, file: &file, pooling: None, pools_prompt: true, stages: Vec::new(), weights: Vec::new() };
+    let mut reader = Reader {
+        access,
+        path,
+        file: &file,
+        pooling: None,
+        pools_prompt: true,
+        stages: Vec::new(),
+        weights: Vec::new(),
+    };
     for module in modules {
         reader.module(module)?;
     }
-    let prompt = prompt(path)?;
+    let prompt = prompt(access, path)?;
     if prompt.is_some() && !reader.pools_prompt {
         let found = "a default prompt that is not pooled (include_prompt false)";
         return Err(Error::unsupported(&file, found, "prompts that are part of the text"));
@@ -49,20 +56,20 @@ pub(super) fn read(path: &Path) -> Result<Option<Sentence>, Error> {
     let Some(pooling) = reader.pooling else {
         return Err(Error::malformed(&file, 0, "no Pooling module", "one, which makes one vector of a text"));
     };
-    let embedding = SentenceEmbedding { pooling, stages: reader.stages, max_tokens: max_tokens(path)?, prompt };
+    let embedding = SentenceEmbedding { pooling, stages: reader.stages, max_tokens: max_tokens(access, path)?, prompt };
     Ok(Some(Sentence { embedding, weights: reader.weights }))
 }
 
-fn max_tokens(path: &Path) -> Result<Option<usize>, Error> {
-    let settings = read_json(&path.join("sentence_bert_config.json"), CONFIG_LIMIT)?.unwrap_or(Value::Null);
+fn max_tokens(access: &dyn Access, path: &Path) -> Result<Option<usize>, Error> {
+    let settings = read_json(access, &path.join("sentence_bert_config.json"), CONFIG_LIMIT)?.unwrap_or(Value::Null);
     let most = settings.get("max_seq_length").and_then(Value::as_u64).filter(|most| *most > 0);
     Ok(most.and_then(|most| usize::try_from(most).ok()))
 }
 
 /// What stands before every text, unless a request says otherwise: the prompt that `default_prompt_name` names.
-fn prompt(path: &Path) -> Result<Option<String>, Error> {
+fn prompt(access: &dyn Access, path: &Path) -> Result<Option<String>, Error> {
     let file = path.join(SETTINGS);
-    let settings = read_json(&file, CONFIG_LIMIT)?.unwrap_or(Value::Null);
+    let settings = read_json(access, &file, CONFIG_LIMIT)?.unwrap_or(Value::Null);
     let Some(name) = settings.get("default_prompt_name").and_then(Value::as_str) else { return Ok(None) };
     let prompt = settings.get("prompts").and_then(|prompts| prompts.get(name)).and_then(Value::as_str);
     let prompt = prompt.ok_or_else(|| {
@@ -73,6 +80,7 @@ fn prompt(path: &Path) -> Result<Option<String>, Error> {
 }
 
 struct Reader<'a> {
+    access: &'a dyn Access,
     path: &'a Path,
     file: &'a Path,
     pooling: Option<Pooling>,
@@ -98,7 +106,7 @@ impl Reader<'_> {
             }
             "Pooling" if self.pooling.is_none() => {
                 let file = self.path.join(folder).join("config.json");
-                let settings = read_json(&file, CONFIG_LIMIT)?.unwrap_or(Value::Null);
+                let settings = read_json(self.access, &file, CONFIG_LIMIT)?.unwrap_or(Value::Null);
                 self.pooling = Some(pooling(&settings, &file)?);
                 self.pools_prompt = settings.get("include_prompt").and_then(Value::as_bool).unwrap_or(true);
                 Ok(())
@@ -113,7 +121,7 @@ impl Reader<'_> {
 
     fn dense(&mut self, folder: &str) -> Result<(), Error> {
         let file = self.path.join(folder).join("config.json");
-        let settings = read_json(&file, CONFIG_LIMIT)?.unwrap_or(Value::Null);
+        let settings = read_json(self.access, &file, CONFIG_LIMIT)?.unwrap_or(Value::Null);
         let width = |key: &str| {
             let found = settings.get(key).and_then(Value::as_u64).filter(|width| (1..=MAX_WIDTH).contains(width));
             let width = found.and_then(|width| usize::try_from(width).ok());
@@ -175,7 +183,7 @@ mod tests {
         std::fs::create_dir(dir.path().join("1_Pooling")).unwrap();
         std::fs::write(dir.path().join("1_Pooling/config.json"), pooling).unwrap();
         std::fs::write(dir.path().join(SETTINGS), settings).unwrap();
-        read(dir.path())
+        read(&crate::Plain, dir.path())
     }
 
     #[test]

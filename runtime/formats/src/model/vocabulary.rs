@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::directory::CONFIG_LIMIT;
-use crate::{Error, file::read_small};
+use crate::{Access, Error, file::read_small};
 
 const TOKENIZER_LIMIT: u64 = 128 << 20;
 
@@ -33,9 +33,9 @@ impl Default for Vocabulary {
 
 impl Vocabulary {
     /// The first kind that is there, the most telling one first.
-    pub(super) fn read(path: &Path) -> Result<Self, Error> {
-        let bytes = |name: &str| read_small(&path.join(name), TOKENIZER_LIMIT);
-        let text = |name: &str| read_text(&path.join(name), TOKENIZER_LIMIT);
+    pub(super) fn read(access: &dyn Access, path: &Path) -> Result<Self, Error> {
+        let bytes = |name: &str| read_small(access, &path.join(name), TOKENIZER_LIMIT);
+        let text = |name: &str| read_text(access, &path.join(name), TOKENIZER_LIMIT);
         if let Some(whole) = bytes("tokenizer.json")? {
             return Ok(Self::Whole(whole));
         }
@@ -83,9 +83,9 @@ impl Vocabulary {
 }
 
 /// A small text file, if it is there.
-pub(super) fn read_text(path: &Path, limit: u64) -> Result<Option<String>, Error> {
+pub(super) fn read_text(access: &dyn Access, path: &Path, limit: u64) -> Result<Option<String>, Error> {
     let limit = limit.max(CONFIG_LIMIT);
-    let Some(bytes) = read_small(path, limit)? else { return Ok(None) };
+    let Some(bytes) = read_small(access, path, limit)? else { return Ok(None) };
     let text = String::from_utf8(bytes);
     text.map(Some).map_err(|error| Error::malformed(path, 0, format!("no UTF-8: {error}"), "UTF-8"))
 }

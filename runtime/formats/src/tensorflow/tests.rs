@@ -41,7 +41,7 @@ fn directory(names: &[&str]) -> tempfile::TempDir {
 }
 
 fn open(dir: &Path) -> Result<Checkpoint, Error> {
-    Found::look(dir)?.expect("a checkpoint should be there").open(dir)
+    Found::look(&crate::Plain, dir)?.expect("a checkpoint should be there").open(&crate::Plain, dir)
 }
 
 fn assert_holds(checkpoint: &Checkpoint, expected: &BTreeMap<String, Expected>) {
@@ -88,7 +88,7 @@ fn is_left_out(name: &str) -> bool {
 fn a_sharded_keras_model_is_the_same_model() {
     let [first, second] = [1, 2].map(|nth| format!("sharded/tf_model-0000{nth}-of-00002.h5"));
     let dir = directory(&[&first, &second, "sharded/tf_model.h5.index.json"]);
-    assert_eq!(Found::look(dir.path()).unwrap().unwrap().files().count(), 3);
+    assert_eq!(Found::look(&crate::Plain, dir.path()).unwrap().unwrap().files().count(), 3);
     assert_holds(&open(dir.path()).unwrap(), &expected("bert.h5"));
 }
 
@@ -119,7 +119,7 @@ fn saved_model() -> tempfile::TempDir {
 fn the_variables_of_a_saved_model_are_named_by_its_graph() {
     let dir = saved_model();
     assert_holds(&open(dir.path()).unwrap(), &expected("bert.h5"));
-    let found = Found::look(dir.path()).unwrap().unwrap();
+    let found = Found::look(&crate::Plain, dir.path()).unwrap().unwrap();
     let mut files: Vec<_> = found.files().collect();
     files.sort_unstable();
     assert_eq!(files, ["saved_model.pb", "variables/variables.data-00000-of-00001", "variables/variables.index"]);

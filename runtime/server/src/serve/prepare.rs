@@ -5,7 +5,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use alcazar_contract::status::ServeStatus;
 use alcazar_core::Encoder;
 use alcazar_engine::{Engine, Gate};
-use alcazar_store::{FetchError, Progress, digest_of, manifest::parse_digest};
+use alcazar_formats::{Access, Plain};
+use alcazar_store::{FetchError, Progress, Protection, manifest::parse_digest, prove};
 use alcazar_text::Tokenizer;
 
 use super::ServeError;
@@ -22,7 +23,7 @@ use crate::{
 const QUEUED_CONTEXTS: usize = 16;
 
 /// Opens the model at a path. Blocking; runs on a thread of its own.
-pub(crate) type Load = Box<dyn FnOnce(PathBuf) -> Result<Model, ServeError> + Send>;
+pub(crate) type Load = Box<dyn FnOnce(Arc<dyn Access>, PathBuf) -> Result<Model, ServeError> + Send>;
 
 /// A model as the server needs it.
 pub(crate) enum Model {
@@ -68,10 +69,10 @@ impl Worker {
 
 /// Verifies, loads, runs once, and opens the API.
 pub(super) async fn prepare(args: &cli::Serve, app: &App, load: Load) -> Result<Worker, ServeError> {
-    let digest = verify(args, app).await?;
+    let (digest, access) = verify(args, app).await?;
     app.starting(Unready::loading("the model is being loaded"));
     let path = args.model.clone();
-    match tokio::task::spawn_blocking(move || load(path)).await?? {
+    match tokio::task::spawn_blocking(move || load(access, path)).await?? {
         Model::Decoder(bundle) => decoder(args, app, *bundle, digest).await,
         Model::Encoder(bundle) => encoder(args, app, bundle, digest).await,
     }
@@ -118,19 +119,25 @@ fn tell(status: &mut ServeStatus, digest: String, device: String, layers: u32) {
     status.device = device;
 }
 
-/// Hashes the files before any of them is opened as a model. Empty when no digest is asked for.
-async fn verify(args: &cli::Serve, app: &App) -> Result<String, ServeError> {
-    let Some(expected) = &args.digest else { return Ok(String::new()) };
-    parse_digest(expected).map_err(|fault| ServeError::Digest { fault })?;
-    app.starting(Unready::loading("the model's digest is being verified"));
-    let progress = Progress::default();
-    let manifest = digest_of(&args.model, &progress).await.map_err(|source| ServeError::Verify { source })?;
-    let found = manifest.digest();
-    if found == *expected {
-        return Ok(found);
+/// Hashes the files before any of them is opened as a model; what is opened then is what was hashed. Without a digest
+/// and a key they are opened as they lie. The key is read here and not before: here the isolation is proven.
+async fn verify(args: &cli::Serve, app: &App) -> Result<(String, Arc<dyn Access>), ServeError> {
+    if let Some(expected) = &args.digest {
+        parse_digest(expected).map_err(|fault| ServeError::Digest { fault })?;
+    } else if args.encryption_key_dir.is_none() {
+        return Ok((String::new(), Arc::new(Plain)));
     }
-    let n_files = manifest.files().len();
-    Err(ServeError::Verify { source: FetchError::ManifestDigest { expected: expected.clone(), found, n_files } })
+    app.starting(Unready::loading("the model's digest is being verified"));
+    let failed = |source| ServeError::Verify { source };
+    let protection = Protection::read(None, None, args.encryption_key_dir.as_deref()).map_err(failed)?;
+    let (manifest, verified) = prove(&args.model, &protection, &Progress::default()).await.map_err(failed)?;
+    let (found, n_files) = (manifest.digest(), manifest.files().len());
+    match &args.digest {
+        Some(expected) if found != *expected => {
+            Err(failed(FetchError::ManifestDigest { expected: expected.clone(), found, n_files }))
+        }
+        _ => Ok((found, Arc::new(verified))),
+    }
 }
 
 /// The name of the model; of one that was given none that of its path, without `.gguf`.

@@ -48,7 +48,7 @@ fn args(line: &str, api: SocketAddr, probe: SocketAddr) -> cli::Serve {
 }
 
 fn bytes(setup: Setup) -> Load {
-    Box::new(move |_| {
+    Box::new(move |_, _| {
         Ok(Model::Decoder(Box::new(Bundle {
             language: Arc::new(ByteLanguage),
             engine: setup.engine(&Arc::<AtomicUsize>::default()),
@@ -137,7 +137,7 @@ async fn a_wrong_digest_opens_nothing() {
     let model = tempfile::tempdir().expect("tempdir");
     std::fs::write(model.path().join("m.gguf"), "bytes").expect("write");
     let line = format!("--model {} --digest sha256:{}", model.path().display(), "0".repeat(64));
-    let load: Load = Box::new(|_| panic!("the model must not be opened"));
+    let load: Load = Box::new(|_, _| panic!("the model must not be opened"));
     let error =
         run_until(std::future::pending(), args(&line, free(), free()), Instant::now(), load).await.expect_err("digest");
     assert_eq!(error.reason(), "DigestMismatch");
@@ -177,7 +177,7 @@ async fn a_drain_that_takes_too_long_is_cut_off() {
 async fn bad_tls_files_and_taken_ports_are_told() {
     let dir = tempfile::tempdir().expect("tempdir");
     let run = async |line: String, api| {
-        let load: Load = Box::new(|_| panic!("too early"));
+        let load: Load = Box::new(|_, _| panic!("too early"));
         run_until(std::future::pending(), args(&line, api, free()), Instant::now(), load).await.expect_err("refused")
     };
     let error = run(format!("--model x --tls-dir {}", dir.path().display()), free()).await;

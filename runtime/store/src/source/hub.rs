@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use alcazar_signing::SignatureError;
 use serde::Deserialize;
 use url::Url;
 
@@ -71,15 +72,15 @@ pub(super) fn check(repo: &str, revision: &str, files: &[String]) -> Result<(), 
 }
 
 impl Hub<'_> {
-    /// The files to bring: those that are named, or those that a server of the repository needs.
-    pub(super) async fn resolve(&self, client: &Client, wanted: &[String]) -> Result<Vec<RemoteFile>, FetchError> {
+    /// Its list of files.
+    pub(super) async fn look(&self, client: &Client) -> Result<Repository, FetchError> {
         let mut url = self.url(&["api", "models"], &["revision", self.revision])?;
         url.set_query(Some("blobs=true"));
         let body = client.get_document(&url, MAX_LIST_BYTES).await?;
-        self.select(&body, wanted)
+        self.read(&body)
     }
 
-    fn select(&self, body: &[u8], wanted: &[String]) -> Result<Vec<RemoteFile>, FetchError> {
+    fn read(&self, body: &[u8]) -> Result<Repository, FetchError> {
         let listing: Listing = serde_json::from_slice(body).map_err(|error| FetchError::Unexpected {
             url: format!("'{}'", self.endpoint),
             fault: format!("the list of files of {} is no hub's answer: {error}", self.repo),
@@ -90,19 +91,65 @@ impl Hub<'_> {
                 fault: format!("revision {} was asked for, '{}' was answered", self.revision, sha.escape_debug()),
             });
         }
-        let siblings: BTreeMap<String, Sibling> =
-            listing.siblings.into_iter().map(|sibling| (sibling.rfilename.clone(), sibling)).collect();
-        let names: Vec<&str> = siblings.keys().map(String::as_str).collect();
-        let chosen = if wanted.is_empty() { choose::choose(&names)? } else { self.named(&names, wanted)? };
-        chosen.into_iter().filter_map(|name| siblings.get(&name)).map(|sibling| self.remote_file(sibling)).collect()
+        let root = self.url(&[], &["resolve", self.revision])?;
+        let (repo, revision) = (self.repo.to_owned(), self.revision.to_owned());
+        let siblings = listing.siblings.into_iter().map(|sibling| (sibling.rfilename.clone(), sibling)).collect();
+        Ok(Repository { root, repo, revision, siblings })
+    }
+
+    /// `<endpoint>/<before>/<repo>/<after>`.
+    fn url(&self, before: &[&str], after: &[&str]) -> Result<Url, FetchError> {
+        let mut url = self.endpoint.clone();
+        url.path_segments_mut()
+            .map_err(|()| no_base())?
+            .pop_if_empty()
+            .extend(before)
+            .extend(self.repo.split('/'))
+            .extend(after);
+        Ok(url)
+    }
+}
+
+/// What a hub has of a repository.
+pub(crate) struct Repository {
+    /// Where its files are.
+    root: Url,
+    repo: String,
+    revision: String,
+    siblings: BTreeMap<String, Sibling>,
+}
+
+impl Repository {
+    /// A file at its root.
+    pub(super) fn file(&self, name: &str) -> Result<Option<RemoteFile>, FetchError> {
+        self.siblings.get(name).map(|sibling| self.remote_file(sibling)).transpose()
+    }
+
+    /// The files to bring: those that are named, or those that a server of the repository needs. `signed`: what there
+    /// should be.
+    pub(super) fn choose(&self, wanted: &[String], signed: Option<Vec<&str>>) -> Result<Vec<RemoteFile>, FetchError> {
+        let listed: Vec<&str> = self.siblings.keys().map(String::as_str).collect();
+        let chosen = match signed {
+            _ if !wanted.is_empty() => self.named(&listed, wanted)?,
+            None => choose::choose(&listed)?,
+            Some(signed) => {
+                let chosen = choose::choose(&signed)?;
+                if let Some(missing) = chosen.iter().find(|name| !self.siblings.contains_key(*name)) {
+                    let fault = format!("{missing} was signed, and {} has no such file", self.repo);
+                    return Err(SignatureError::NotOfFiles { fault }.into());
+                }
+                chosen
+            }
+        };
+        chosen.iter().filter_map(|name| self.siblings.get(name)).map(|sibling| self.remote_file(sibling)).collect()
     }
 
     fn named(&self, names: &[&str], wanted: &[String]) -> Result<Vec<String>, FetchError> {
         if let Some(missing) = wanted.iter().find(|file| !names.contains(&file.as_str())) {
             return Err(FetchError::NotInRepo {
                 missing: format!("'{missing}'"),
-                repo: self.repo.to_owned(),
-                revision: self.revision.to_owned(),
+                repo: self.repo.clone(),
+                revision: self.revision.clone(),
                 found: choose::enumerate(names.iter().copied()),
             });
         }
@@ -115,8 +162,8 @@ impl Hub<'_> {
 
     fn remote_file(&self, sibling: &Sibling) -> Result<RemoteFile, FetchError> {
         let path = SafePath::parse(&sibling.rfilename)?;
-        let segments: Vec<&str> = ["resolve", self.revision].into_iter().chain(path.as_str().split('/')).collect();
-        let url = self.url(&[], &segments)?;
+        let mut url = self.root.clone();
+        url.path_segments_mut().map_err(|()| no_base())?.extend(path.as_str().split('/'));
         let lfs = sibling.lfs.as_ref();
         let sha256 = lfs.and_then(|lfs| lfs.sha256.as_deref().or(lfs.oid.as_deref()));
         let sha256 =
@@ -129,18 +176,10 @@ impl Hub<'_> {
         };
         Ok(RemoteFile { path, url, size: lfs.and_then(|lfs| lfs.size).or(sibling.size), expected })
     }
+}
 
-    /// `<endpoint>/<before>/<repo>/<after>`.
-    fn url(&self, before: &[&str], after: &[&str]) -> Result<Url, FetchError> {
-        let mut url = self.endpoint.clone();
-        url.path_segments_mut()
-            .map_err(|()| FetchError::InvalidSource { fault: "huggingFace.endpoint is no base URL".to_owned() })?
-            .pop_if_empty()
-            .extend(before)
-            .extend(self.repo.split('/'))
-            .extend(after);
-        Ok(url)
-    }
+fn no_base() -> FetchError {
+    FetchError::InvalidSource { fault: "huggingFace.endpoint is no base URL".to_owned() }
 }
 
 #[cfg(test)]
@@ -148,6 +187,12 @@ mod tests {
     use super::*;
 
     const REVISION: &str = "12fd25f77366fa6b3b4b768ec3050bf629380bac";
+
+    impl Hub<'_> {
+        fn select(&self, body: &[u8], wanted: &[String]) -> Result<Vec<RemoteFile>, FetchError> {
+            self.read(body)?.choose(wanted, None)
+        }
+    }
 
     fn hub(endpoint: &str) -> Hub<'static> {
         Hub { endpoint: parse_endpoint(endpoint).expect("endpoint"), repo: "owner/name", revision: REVISION }

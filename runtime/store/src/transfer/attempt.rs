@@ -181,21 +181,32 @@ impl Transfer<'_> {
             }
             // A slow source must not lose minutes to a kill.
             if buffer.len() >= WRITE_BYTES || written.elapsed() >= WRITE_EVERY {
-                buffer = self.write(live, buffer, at).await?;
+                buffer = self.write(live, buffer, at, None).await?;
                 written = Instant::now();
             }
         };
-        if *at + buffer.len() as u64 <= end {
-            self.write(live, buffer, at).await?;
+        let arrived = *at + buffer.len() as u64;
+        if arrived <= end {
+            // Where nobody knew the size, the end of the body is that of the file.
+            let is_end = outcome.is_ok() && end == u64::MAX;
+            self.write(live, buffer, at, is_end.then_some(arrived)).await?;
         }
         outcome
     }
 
-    async fn write(&self, live: &Live<'_>, mut buffer: Vec<u8>, at: &mut u64) -> Result<Vec<u8>, FetchError> {
+    /// Gives back what is not written yet: of an encrypted file less than a chunk.
+    async fn write(
+        &self,
+        live: &Live<'_>,
+        mut buffer: Vec<u8>,
+        at: &mut u64,
+        end: Option<u64>,
+    ) -> Result<Vec<u8>, FetchError> {
         let (writer, from) = (live.writer.clone(), *at);
+        let size = end.or(self.partial.state(&live.file.path).size).or(live.file.size);
         let (written, buffer) = blocking(move || {
-            let written: Range<u64> = writer.write_at(&buffer, from)?;
-            buffer.clear();
+            let written: Range<u64> = writer.write_at(&buffer, from, size)?;
+            buffer.drain(..usize::try_from(written.end - written.start).unwrap_or(buffer.len()));
             Ok((written, buffer))
         })
         .await?;

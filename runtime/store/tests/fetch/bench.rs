@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use alcazar_contract::{report::ModelFacts, source::FetchSource};
+use alcazar_formats::Access;
 use alcazar_store::{Fetch, FetchError, Inspect, Inspected, Progress, Timing, fetch};
 use tempfile::TempDir;
 
@@ -12,11 +13,12 @@ use crate::hub::{Hub, REVISION};
 pub(crate) struct StartsLikeGguf;
 
 impl Inspect for StartsLikeGguf {
-    fn inspect(&self, model: &Path) -> Result<Inspected, FetchError> {
+    fn inspect(&self, access: &dyn Access, model: &Path) -> Result<Inspected, FetchError> {
         let mut found = std::fs::read_dir(model).unwrap().map(|entry| entry.unwrap().path());
         let gguf = found.find(|path| path.extension().is_some_and(|extension| extension == "gguf"));
-        let start = std::fs::read(gguf.expect("a GGUF file should be there")).unwrap();
-        if !start.starts_with(b"GGUF") {
+        let mut start = [0; 4];
+        let read = access.open(&gguf.expect("a GGUF file should be there")).unwrap().read_exact_at(&mut start, 0);
+        if read.is_err() || start != *b"GGUF" {
             return Err(FetchError::InvalidModel { fault: "no GGUF".to_owned() });
         }
         let (format, architecture) = ("GGUF".into(), "llama".into());

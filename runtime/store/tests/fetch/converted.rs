@@ -109,7 +109,7 @@ async fn a_layer_beside_served_weights_is_converted_too() {
 struct Anything;
 
 impl Inspect for Anything {
-    fn inspect(&self, _: &Path) -> Result<Inspected, FetchError> {
+    fn inspect(&self, _: &dyn alcazar_formats::Access, _: &Path) -> Result<Inspected, FetchError> {
         Ok(Inspected { architecture: "bert".to_owned(), ..Inspected::default() })
     }
 }
@@ -145,7 +145,15 @@ async fn a_volume_with_pytorch_files_is_not_verified_as_a_model() {
     for (name, bytes) in files {
         std::fs::write(bench.volume.path().join(name), bytes).unwrap();
     }
-    let error = verify(bench.volume.path(), None, Arc::new(FormatsInspector), &bench.progress).await.unwrap_err();
+    let error = verify(
+        bench.volume.path(),
+        None,
+        &alcazar_store::Protection::default(),
+        Arc::new(FormatsInspector),
+        &bench.progress,
+    )
+    .await
+    .unwrap_err();
     assert_eq!(error.reason().as_str(), "UnsupportedModel");
     assert!(error.to_string().contains("only a fetch converts"), "{error}");
 }

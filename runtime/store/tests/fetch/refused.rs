@@ -126,7 +126,15 @@ async fn another_model_than_approved_is_not_sealed() {
     let facts = bench.run(&bench.job()).await.unwrap();
     assert_eq!(bench.hub.n_seen("model.gguf"), 0, "what was brought is kept for the mended digest");
     let root = bench.volume.path().join(&facts.path);
-    let error = verify(&root, Some(&wrong), std::sync::Arc::new(StartsLikeGguf), &bench.progress).await.unwrap_err();
+    let error = verify(
+        &root,
+        Some(&wrong),
+        &alcazar_store::Protection::default(),
+        std::sync::Arc::new(StartsLikeGguf),
+        &bench.progress,
+    )
+    .await
+    .unwrap_err();
     assert!(error.to_string().contains(&wrong) && error.to_string().contains(&facts.digest), "{error}");
 }
 

@@ -66,8 +66,15 @@ async fn plain_files_with_digests_are_fetched_under_their_paths() {
     let root = bench.volume.path().join(&facts.path);
     assert_eq!(std::fs::read(root.join("sub/c.json")).unwrap(), config);
     assert_eq!(std::fs::read(root.join("empty")).unwrap(), b"");
-    let verified =
-        verify(&root, Some(&facts.digest), std::sync::Arc::new(StartsLikeGguf), &bench.progress).await.unwrap();
+    let verified = verify(
+        &root,
+        Some(&facts.digest),
+        &alcazar_store::Protection::default(),
+        std::sync::Arc::new(StartsLikeGguf),
+        &bench.progress,
+    )
+    .await
+    .unwrap();
     assert_eq!((verified.digest.as_str(), verified.path.as_str()), (facts.digest.as_str(), ""));
     assert_eq!(digest_of(&root, &bench.progress).await.unwrap().files().len(), 3);
 }

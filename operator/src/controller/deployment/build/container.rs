@@ -45,7 +45,7 @@ pub(super) fn build_container(valid: &ValidatedDeployment, serving: &Serving) ->
         env: Some(vec![node_addresses()]),
         ports: Some(vec![port(MODEL_PORT_NAME, MODEL_PORT), port(PROBE_PORT_NAME, PROBE_PORT)]),
         resources: Some(resources(valid, serving)),
-        volume_mounts: Some(volumes::build_mounts()),
+        volume_mounts: Some(volumes::build_mounts(serving)),
         startup_probe: Some(startup_probe(serving.size_bytes)),
         readiness_probe: Some(Probe {
             period_seconds: Some(2),
@@ -88,6 +88,9 @@ pub(crate) fn arguments(valid: &ValidatedDeployment, serving: &Serving) -> Vec<S
     flag("digest", serving.digest.clone());
     flag("name", valid.owner.name.clone());
     flag("tls-dir", paths::TLS.to_owned());
+    if serving.key_secret_name.is_some() {
+        flag("encryption-key-dir", paths::ENCRYPTION.to_owned());
+    }
     if valid.door.mode == AccessMode::Gateway {
         flag("clients", "Gateway".to_owned());
     }

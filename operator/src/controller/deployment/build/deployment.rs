@@ -15,7 +15,8 @@ use k8s_openapi::{
 };
 
 use super::{
-    MODEL_CLAIM, MODEL_DIGEST, MODEL_PATH, MODEL_SIZE, Serving, Tls, ValidatedDeployment, container, metadata, volumes,
+    MODEL_CLAIM, MODEL_DIGEST, MODEL_KEY, MODEL_PATH, MODEL_SIZE, Serving, Tls, ValidatedDeployment, container,
+    metadata, volumes,
 };
 use crate::controller::deployment::validate::Strategy;
 
@@ -51,12 +52,14 @@ pub(super) fn build_deployment(valid: &ValidatedDeployment, serving: &Serving, t
 
 /// What the pods serve, so that it can go on when the model object no longer tells.
 fn record(serving: &Serving) -> BTreeMap<String, String> {
-    BTreeMap::from([
+    let mut record = BTreeMap::from([
         (MODEL_DIGEST.to_owned(), serving.digest.clone()),
         (MODEL_CLAIM.to_owned(), serving.claim_name.clone()),
         (MODEL_PATH.to_owned(), serving.path.clone()),
         (MODEL_SIZE.to_owned(), serving.size_bytes.to_string()),
-    ])
+    ]);
+    record.extend(serving.key_secret_name.clone().map(|name| (MODEL_KEY.to_owned(), name)));
+    record
 }
 
 /// With GPUs there is no room for a pod more; without, nobody should notice a rollout.

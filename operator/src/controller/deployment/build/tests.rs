@@ -67,6 +67,7 @@ golden! {
     network: "network",
     suspended: "suspended",
     own_volume: "own-volume",
+    encrypted: "encrypted",
 }
 
 #[test]

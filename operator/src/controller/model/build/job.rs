@@ -8,8 +8,8 @@ use k8s_openapi::{
         batch::v1::{Job, JobSpec},
         core::v1::{
             Capabilities, Container, ContainerPort, LocalObjectReference, PersistentVolumeClaimVolumeSource,
-            PodSecurityContext, PodSpec, PodTemplateSpec, ResourceRequirements, SeccompProfile, SecretVolumeSource,
-            SecurityContext, Volume, VolumeMount,
+            PodSecurityContext, PodSpec, PodTemplateSpec, ResourceRequirements, SeccompProfile, SecurityContext,
+            Volume, VolumeMount,
         },
     },
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta},
@@ -17,7 +17,7 @@ use k8s_openapi::{
 
 use super::{
     super::validate::{SourceSecret, ValidatedModel, Work, claim_name, job_name},
-    Site,
+    Site, keys,
 };
 use crate::children::ATTEMPT;
 
@@ -127,6 +127,7 @@ fn arguments(valid: &ValidatedModel, site: Site<'_>) -> Vec<String> {
     if let Some(digest) = &valid.expected_digest {
         arguments.extend(["--expect-digest".to_owned(), digest.clone()]);
     }
+    arguments.extend(keys::arguments(&valid.protection));
     arguments
 }
 
@@ -160,16 +161,8 @@ fn volumes(valid: &ValidatedModel) -> Vec<Volume> {
         persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource { claim_name, read_only }),
         ..Volume::default()
     };
-    let credentials = secret(valid).map(|secret| Volume {
-        name: CREDENTIALS_VOLUME.to_owned(),
-        secret: Some(SecretVolumeSource {
-            secret_name: Some(secret.name.clone()),
-            default_mode: Some(0o440),
-            ..SecretVolumeSource::default()
-        }),
-        ..Volume::default()
-    });
-    std::iter::once(weights).chain(credentials).collect()
+    let credentials = secret(valid).map(|secret| keys::secret_volume(CREDENTIALS_VOLUME, &secret.name));
+    std::iter::once(weights).chain(credentials).chain(keys::volumes(&valid.protection)).collect()
 }
 
 fn mounts(valid: &ValidatedModel) -> Vec<VolumeMount> {
@@ -182,5 +175,6 @@ fn mounts(valid: &ValidatedModel) -> Vec<VolumeMount> {
     let verifies = matches!(valid.work, Work::Verify { .. });
     let weights = mount(WEIGHTS_VOLUME, paths::WEIGHTS, verifies);
     let credentials = secret(valid).map(|_| mount(CREDENTIALS_VOLUME, paths::CREDENTIALS, true));
-    std::iter::once(weights).chain(credentials).collect()
+    let keys = keys::mounts(&valid.protection).map(|(name, path)| mount(name, path, true));
+    std::iter::once(weights).chain(credentials).chain(keys).collect()
 }

@@ -243,3 +243,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_key_that_is_missing_is_waited_for_and_named() {
+    let mut world = World::of(include_str!("../testdata/protected.yaml"));
+    let found = |key: &str| SecretSeen::Found(SecretKeys { version: "u/1".into(), keys: [key.to_owned()].into() });
+    world.observed.secret = SecretSeen::NotNamed;
+    world.observed.signature_key = found("public.pem");
+    world.observed.encryption_key = SecretSeen::Missing;
+    let waits = |world: &World, reason: Reason, name: &str| matches!(world.next(), Next::Wait(trouble, _) if trouble.reason == reason && trouble.message.contains(name));
+    assert!(waits(&world, Reason::KeyMissing, "weights-key"));
+    world.observed.encryption_key = found("identity");
+    assert!(waits(&world, Reason::KeyInvalid, "weights-key"));
+    world.observed.encryption_key = found("key");
+    assert!(matches!(world.next(), Next::Begin(_)));
+    world.observed.signature_key = SecretSeen::Missing;
+    assert!(waits(&world, Reason::KeyMissing, "model-signing"));
+}
+
+#[test]
+fn a_key_that_vanishes_takes_nothing_from_what_is_sealed() {
+    let mut world = World::of(include_str!("../testdata/protected.yaml"));
+    let found = |key: &str| SecretSeen::Found(SecretKeys { version: "u/1".into(), keys: [key.to_owned()].into() });
+    world.observed.secret = SecretSeen::NotNamed;
+    (world.observed.signature_key, world.observed.encryption_key) = (found("public.pem"), found("key"));
+    world.pass().seals(DIGEST).pass();
+    world.observed.encryption_key = SecretSeen::Missing;
+    assert!(matches!(world.next(), Next::Rest(_)));
+}

@@ -1,4 +1,4 @@
-use alcazar_contract::report::{FetchReason, ModelFacts};
+use alcazar_contract::report::{EncryptionFacts, FetchReason, ModelFacts, SignatureFacts};
 use alcazar_crds::llm_model::LlmModelStatus;
 use k8s_openapi::api::core::v1::PodStatus;
 
@@ -82,6 +82,8 @@ fn what_a_pod_says_is_cut_to_the_schema() {
         architecture: "llama \n".repeat(99),
         parameter_count: all,
         context_length: all,
+        signature: Some(SignatureFacts { key_id: Some("\n".into()), subject: Some("ü\t".repeat(2000)) }),
+        encryption: Some(EncryptionFacts { recipient: "age1".repeat(2000) }),
     };
     world.says(facts.clone()).pass();
     assert_eq!((of(&world).format.clone(), of(&world).digest.as_deref()), (None, Some(DIGEST)));

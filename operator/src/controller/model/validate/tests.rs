@@ -146,3 +146,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_the_settings_require_is_refused_with_the_mend() {
+    let with = |require: &str| -> Settings {
+        serde_yaml::from_str(&format!("{{runtimeImage: 'r:1', require: {require}}}")).unwrap()
+    };
+    let model: LlmModel = serde_yaml::from_str(include_str!("../testdata/hugging-face.yaml")).unwrap();
+    let mut model = model;
+    model.metadata.uid = Some("u".to_owned());
+    model.spec.digest = None;
+    for (rule, reason, mend) in [
+        ("{digest: true}", "DigestRequired", "spec.digest"),
+        ("{signature: true}", "SignatureRequired", "spec.signature"),
+        ("{encryption: true}", "EncryptionRequired", "spec.encryption.keySecretName"),
+        ("{storageClassNames: [encrypted]}", "StorageClassNotAllowed", "allow encrypted"),
+    ] {
+        let refused = validate(&model, None, &with(rule)).unwrap_err();
+        assert_eq!(refused.reason().as_str(), reason);
+        assert!(refused.to_string().contains(mend), "{refused}");
+    }
+    let protected: LlmModel = serde_yaml::from_str(include_str!("../testdata/protected.yaml")).unwrap();
+    let mut protected = protected;
+    protected.metadata.uid = Some("u".to_owned());
+    validate(&protected, None, &with("{signature: true, encryption: true}")).unwrap();
+    protected.spec.storage =
+        Some(serde_json::from_value(serde_json::json!({"storageClassName": "encrypted"})).unwrap());
+    validate(&protected, None, &with("{storageClassNames: [encrypted]}")).unwrap();
+    assert_eq!(class_trouble(None, &[]), None);
+    assert_ne!(id(&protected.spec), id(&LlmModelSpec { encryption: None, ..protected.spec.clone() }));
+}

@@ -131,7 +131,7 @@ fn copy_but_weights(from: &Path, to: &Path) {
 fn converted(folder: &Path, tensors: &BTreeMap<String, Saved>) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     write(tensors, &dir.path().join("pytorch_model.bin"));
-    let checkpoint = Found::look(dir.path()).unwrap().unwrap().open(dir.path()).unwrap();
+    let checkpoint = Found::look(&crate::Plain, dir.path()).unwrap().unwrap().open(&crate::Plain, dir.path()).unwrap();
     let failed = |source: io::Error| Error::Read { file: "out".into(), offset: 0, source };
     for shard in Plan::new(&checkpoint, convert::SHARD_BYTES).shards() {
         let mut out = Vec::new();

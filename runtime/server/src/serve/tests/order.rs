@@ -14,7 +14,7 @@ async fn nothing_is_read_or_answered_before_the_proof() {
         wall.local_addr().expect("address")
     );
     let opened = Arc::clone(&is_opened);
-    let load: Load = Box::new(move |_| {
+    let load: Load = Box::new(move |_, _| {
         opened.store(true, Ordering::SeqCst);
         panic!("a model that is not there is not opened")
     });
@@ -46,7 +46,7 @@ async fn nothing_is_read_or_answered_before_the_proof() {
 
 #[tokio::test]
 async fn a_required_proof_of_nothing_is_refused() {
-    let load: Load = Box::new(|_| panic!("too early"));
+    let load: Load = Box::new(|_, _| panic!("too early"));
     let args = args("--model x --isolation Required --isolation-resolvers", free(), free());
     let error = run_until(std::future::pending(), args, Instant::now(), load).await.expect_err("refused");
     assert!(error.to_string().contains("--isolation-target"), "{error}");
