@@ -46,7 +46,7 @@ async fn status_tells_what_serves_where() {
     let model = models(&namespace).get("assistant").await.expect("the inline model should have been made");
     let status = &deployment.data["status"];
     assert_eq!(status["readyReplicas"], 1, "{status}");
-    assert_eq!(status["endpoint"], format!("https://assistant.{}.svc/v1", namespace.name));
+    assert_eq!(status["endpoint"], "https://alcazar-gateway.alcazar-system.svc/v1");
     assert_eq!(status["modelDigest"], model.data["status"]["digest"]);
     assert_eq!(model.data["status"]["sizeBytes"], 98_362_432);
     assert_eq!(model.data["status"]["architecture"], "llama");

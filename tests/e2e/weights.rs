@@ -68,7 +68,8 @@ async fn an_encrypted_model_is_served_and_its_volume_yields_nothing() {
     let cluster = Cluster::connect().await;
     let namespace = namespace(&cluster, "encrypted").await;
     let storage = "    storage: {size: 1Gi}\n";
-    let text = deployment("vault", "").replace(storage, &format!("{storage}    encryption: {{keySecretName: weights-key}}\n"));
+    let text =
+        deployment("vault", "").replace(storage, &format!("{storage}    encryption: {{keySecretName: weights-key}}\n"));
     apply_yaml(&cluster.client, &namespace.name, &text).await;
     let message = wait_reason(&models(&namespace), "vault", "Stalled", ("True", "KeyMissing"), LONG).await;
     assert!(message.contains("weights-key"), "{message}");

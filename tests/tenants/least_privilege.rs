@@ -211,8 +211,8 @@ async fn the_operator_does_all_that_it_may_and_may_all_that_it_does() {
     let refused: Vec<_> = asked.iter().filter(|(_, code)| *code == 403).collect();
     assert!(refused.is_empty(), "asked for and not granted: {refused:?}");
     let used: BTreeSet<Right> = asked.into_iter().map(|(right, _)| right).collect();
-    let unasked: Vec<_> = used.difference(&granted).collect();
-    assert!(unasked.is_empty(), "used and not in the chart's rules: {unasked:?}");
+    let ungranted: Vec<_> = used.difference(&granted).collect();
+    assert!(ungranted.is_empty(), "used and not in the chart's rules: {ungranted:?}");
     let idle: Vec<_> = granted
         .difference(&used)
         .filter(|right| !right.starts_with(BY_NAME) && !UNSEEN.iter().any(|(unseen, _)| unseen == right))

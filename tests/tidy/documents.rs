@@ -1,6 +1,6 @@
 //! What the pages say must be so: targets, links, reasons, metrics, alerts.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 use alcazar_crds::reasons::{ApiKeyReason, DeploymentReason, ModelReason, VpnPeerReason};
 
@@ -190,13 +190,14 @@ fn every_alert_has_a_runbook_and_every_metric_in_it_exists() {
 /// Code spans of the form `path/to/file.rs::test`.
 fn tests_named(text: &str) -> Vec<(&str, &str)> {
     let spans = text.split('`').skip(1).step_by(2).filter_map(|span| span.split_once("::"));
-    spans.filter(|(file, test)| file.ends_with(".rs") && file.contains('/') && !test.contains(' ')).collect()
+    let is_source = |file: &str| Path::new(file).extension().is_some_and(|extension| extension == "rs");
+    spans.filter(|(file, test)| is_source(file) && file.contains('/') && !test.contains(' ')).collect()
 }
 
 /// Whether a file holds a test of this name: an attribute stands at most a few lines above.
-fn has_test(text: &str, test: &str) -> bool {
-    let lines: Vec<&str> = text.lines().collect();
-    let signature = format!("fn {test}(");
+fn has_test(source: &str, name: &str) -> bool {
+    let lines: Vec<&str> = source.lines().collect();
+    let signature = format!("fn {name}(");
     lines.iter().enumerate().any(|(at, line)| {
         line.contains(&signature) && lines[at.saturating_sub(4)..at].iter().any(|line| line.contains("test"))
     })

@@ -39,7 +39,7 @@ pub struct LlmDeploymentStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::digest_observed")]
     pub model_digest: Option<String>,
-    /// Base URL of the OpenAI-compatible API inside the cluster. Example: `https://assistant.team-a.svc/v1`.
+    /// Base URL of the OpenAI-compatible API inside the cluster. Example: `https://alcazar-gateway.alcazar-system.svc/v1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::sentence")]
     pub endpoint: Option<String>,

@@ -63,7 +63,11 @@ const fn next(reason: FetchReason) -> FetchReason {
         R::UnsupportedModel => R::VolumeFull,
         R::VolumeFull => R::VolumeFailed,
         R::VolumeFailed => R::InvalidSource,
-        R::InvalidSource => R::SourceUnauthorized,
+        R::InvalidSource => R::SignatureMissing,
+        R::SignatureMissing => R::SignatureInvalid,
+        R::SignatureInvalid => R::KeyMissing,
+        R::KeyMissing => R::KeyInvalid,
+        R::KeyInvalid => R::SourceUnauthorized,
     }
 }
 

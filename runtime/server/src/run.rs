@@ -9,8 +9,8 @@ use std::{
     time::Instant,
 };
 
-use alcazar_telemetry::{Ceiling, Unclear, panics};
 use alcazar_formats::Access;
+use alcazar_telemetry::{Ceiling, Unclear, panics};
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::{Layer as _, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 

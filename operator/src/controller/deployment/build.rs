@@ -82,9 +82,9 @@ pub(crate) fn policy_name(deployment: &str) -> String {
     format!("{deployment}-serve")
 }
 
-/// Where the model answers, for clients in the cluster.
-pub(crate) fn endpoint(deployment: &str, namespace: &str) -> String {
-    format!("https://{deployment}.{namespace}.svc/v1")
+/// Base URL of the OpenAI-compatible API, for clients in the cluster.
+pub(crate) fn endpoint(valid: &ValidatedDeployment) -> String {
+    format!("https://{}/v1", valid.door.host)
 }
 
 fn metadata(valid: &ValidatedDeployment, name: &str) -> ObjectMeta {

@@ -134,7 +134,7 @@ pub(crate) fn compute(seen: Seen<'_>, now: Timestamp) -> LlmDeploymentStatus {
         selector: Some(selector(seen.valid)),
         model_name: Some(seen.valid.model_name().to_owned()),
         model_digest: reported.digest,
-        endpoint: Some(build::endpoint(&seen.valid.owner.name, &seen.valid.owner.namespace)),
+        endpoint: Some(build::endpoint(seen.valid)),
         acceleration: reported.acceleration,
         performance: reported.performance,
     }

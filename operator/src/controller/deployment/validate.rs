@@ -186,7 +186,7 @@ pub(crate) fn validate(
         max_sequences: count("spec.runtime.maxSequences", spec.runtime.max_sequences)?,
         isolation: spec.network.isolation,
         isolation_targets: isolation_targets.clone(),
-        door: door::door(spec, settings, &owner.namespace, operator_namespace)?,
+        door: door::door(spec, settings, (&owner.name, &owner.namespace), operator_namespace)?,
         prompt_logging_days: prompt_logging_days(&spec.privacy)?,
         metrics_from: spec.network.metrics_from.iter().chain(&settings.metrics_from).cloned().collect(),
         operator_peer: door::pods_of(operator_namespace, labels::APP_NAME_OPERATOR),

@@ -67,7 +67,7 @@ fn praise(seen: Seen<'_>) -> String {
         Some(Reason::Suspended) => "spec.state is Suspended: no pods, on purpose".to_owned(),
         Some(_) => "spec.replicas is 0: no pods, on purpose".to_owned(),
         None => {
-            let endpoint = build::endpoint(&seen.valid.owner.name, &seen.valid.owner.namespace);
+            let endpoint = build::endpoint(seen.valid);
             format!("{} of {} pods serve at {endpoint}", seen.valid.replicas, seen.valid.replicas)
         }
     }

@@ -31,7 +31,7 @@ fn it_serves() {
     assert_eq!((status.replicas, status.ready_replicas), (Some(1), Some(1)));
     assert_eq!(status.model_name.as_deref(), Some("assistant"));
     assert_eq!(status.model_digest.as_deref(), Some(DIGEST));
-    assert_eq!(status.endpoint.as_deref(), Some("https://assistant.team-a.svc/v1"));
+    assert_eq!(status.endpoint.as_deref(), Some("https://alcazar-gateway.alcazar-system.svc/v1"));
     assert_eq!(
         status.selector.as_deref(),
         Some(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use alcazar_contract::labels;
+use alcazar_contract::{gateway::SERVICE, labels};
 use alcazar_crds::llm_deployment::{AccessMode, LlmDeploymentSpec};
 use k8s_openapi::{api::networking::v1::NetworkPolicyPeer, apimachinery::pkg::apis::meta::v1::LabelSelector};
 
@@ -16,6 +16,8 @@ pub(crate) struct Door {
     pub(crate) mode: AccessMode,
     /// Peers of the model port; never empty.
     pub(crate) peers: Vec<NetworkPolicyPeer>,
+    /// Name of the Service that clients call, as pods of the cluster resolve it.
+    pub(crate) host: String,
     /// Whether none of the peers can be the operator: then what it tries at the model port must be refused.
     pub(crate) shuts_out_operator: bool,
 }
@@ -24,7 +26,7 @@ pub(crate) struct Door {
 pub(super) fn door(
     spec: &LlmDeploymentSpec,
     settings: &Settings,
-    namespace: &str,
+    (name, namespace): (&str, &str),
     operator_namespace: &str,
 ) -> Result<Door, Error> {
     let (mode, named) = (spec.access.mode, &spec.network.allow_from);
@@ -33,14 +35,16 @@ pub(super) fn door(
         AccessMode::Gateway if !named.is_empty() => Err(Error::PeersWithoutDirect),
         AccessMode::Gateway => {
             let gateway = gateway.ok_or(Error::GatewayDisabled)?;
-            Ok(Door { mode, peers: vec![gateway], shuts_out_operator: true })
+            let host = format!("{SERVICE}.{operator_namespace}.svc");
+            Ok(Door { mode, peers: vec![gateway], host, shuts_out_operator: true })
         }
         AccessMode::Direct => {
             let direct = if named.is_empty() { vec![own_namespace()] } else { named.clone() };
             // Whose labels a namespace has, or which address a pod, is not known here: then nothing is claimed.
             let is_local = |peer: &NetworkPolicyPeer| peer.namespace_selector.is_none() && peer.ip_block.is_none();
             let shuts_out_operator = namespace != operator_namespace && direct.iter().all(is_local);
-            Ok(Door { mode, peers: gateway.into_iter().chain(direct).collect(), shuts_out_operator })
+            let host = format!("{name}.{namespace}.svc");
+            Ok(Door { mode, peers: gateway.into_iter().chain(direct).collect(), host, shuts_out_operator })
         }
     }
 }
@@ -71,7 +75,7 @@ mod tests {
     fn opened(spec: &str, extra: &str, namespace: &str) -> Result<Door, Error> {
         let model = "model: {source: {persistentVolumeClaim: {claimName: c}}}";
         let spec = serde_yaml::from_str(&format!("{{{model}, {spec}}}")).unwrap();
-        door(&spec, &settings(extra), namespace, "alcazar-system")
+        door(&spec, &settings(extra), ("assistant", namespace), "alcazar-system")
     }
 
     #[test]
@@ -80,6 +84,7 @@ mod tests {
         assert_eq!((door.mode, door.peers.len(), door.shuts_out_operator), (AccessMode::Gateway, 1, true));
         let peer = serde_json::to_string(&door.peers[0]).unwrap();
         assert!(peer.contains("alcazar-gateway") && peer.contains("alcazar-system"), "{peer}");
+        assert_eq!(door.host, "alcazar-gateway.alcazar-system.svc");
         let off = opened("", "gateway: {enabled: false}", "team-a").unwrap_err();
         assert_eq!(off, Error::GatewayDisabled);
         let peers = opened("network: {allowFrom: [{podSelector: {}}]}", "", "team-a").unwrap_err();
@@ -91,7 +96,7 @@ mod tests {
         let door = opened("access: {mode: Direct}", "", "team-a").unwrap();
         assert_eq!((door.peers.len(), door.shuts_out_operator), (2, true), "the gateway and the own namespace");
         let door = opened("access: {mode: Direct}", "gateway: {enabled: false}", "team-a").unwrap();
-        assert_eq!(door.peers, [own_namespace()]);
+        assert_eq!((door.peers, door.host.as_str()), (vec![own_namespace()], "assistant.team-a.svc"));
     }
 
     #[test]
