@@ -205,18 +205,18 @@ async fn the_operator_does_all_that_it_may_and_may_all_that_it_does() {
     let operator = Operator::start_as_pod(&alone, &namespace);
     live(&cluster.client, &namespace).await;
     let log = cluster.kubeconfig.with_file_name("audit.log");
-    let asked = asked(&log, &user);
+    let requests = asked(&log, &user);
     drop(operator);
     fs::remove_dir_all(kubeconfig.parent().expect("it lies in a folder")).expect("the folder should be removable");
-    let refused: Vec<_> = asked.iter().filter(|(_, code)| *code == 403).collect();
+    let refused: Vec<_> = requests.iter().filter(|(_, code)| *code == 403).collect();
     assert!(refused.is_empty(), "asked for and not granted: {refused:?}");
-    let used: BTreeSet<Right> = asked.into_iter().map(|(right, _)| right).collect();
-    let ungranted: Vec<_> = used.difference(&granted).collect();
+    let done: BTreeSet<Right> = requests.into_iter().map(|(right, _)| right).collect();
+    let ungranted: Vec<_> = done.difference(&granted).collect();
     assert!(ungranted.is_empty(), "used and not in the chart's rules: {ungranted:?}");
     let idle: Vec<_> = granted
-        .difference(&used)
+        .difference(&done)
         .filter(|right| !right.starts_with(BY_NAME) && !UNSEEN.iter().any(|(unseen, _)| unseen == right))
         .collect();
-    assert!(idle.is_empty(), "granted and never used: {idle:?}; used: {used:?}");
+    assert!(idle.is_empty(), "granted and never used: {idle:?}; used: {done:?}");
     namespace.close().await;
 }
