@@ -41,7 +41,7 @@ async fn a_question_is_answered_through_the_service() {
 #[tokio::test]
 async fn status_tells_what_serves_where() {
     let cluster = Cluster::connect().await;
-    let namespace = served(&cluster, "status", "assistant", "").await;
+    let namespace = served(&cluster, "status", "assistant", "  access: {mode: Gateway}").await;
     let deployment = deployments(&namespace).get("assistant").await.expect("the deployment should exist");
     let model = models(&namespace).get("assistant").await.expect("the inline model should have been made");
     let status = &deployment.data["status"];

@@ -23,6 +23,8 @@ use crate::{
 };
 
 const HOST: &str = "alcazar-gateway.alcazar-system.svc";
+/// As it is when nothing is said; the other tests look behind the gateway.
+const BY_GATEWAY: &str = "  access: {mode: Gateway}";
 const QUESTION: &str = r#"{"model":"assistant","stream":true,"temperature":0,"max_tokens":32,
     "messages":[{"role":"user","content":"What is the capital of France? Answer in one sentence."}]}"#;
 /// Long enough to be cut in the middle.
@@ -70,7 +72,7 @@ async fn call_replica(namespace: &TestNamespace, pod: &str, address: &str, route
 #[tokio::test]
 async fn a_key_opens_the_models_of_its_namespace_and_no_others() {
     let cluster = Cluster::connect().await;
-    let ours = served(&cluster, "keyed", "assistant", "").await;
+    let ours = served(&cluster, "keyed", "assistant", BY_GATEWAY).await;
     let foreign = namespace(&cluster, "foreign").await;
     make_key(&ours, "").await;
     make_key(&foreign, "").await;
@@ -106,7 +108,7 @@ async fn a_key_opens_the_models_of_its_namespace_and_no_others() {
 #[tokio::test]
 async fn a_revoked_key_is_refused_and_its_stream_ends() {
     let cluster = Cluster::connect().await;
-    let namespace = served(&cluster, "revoked", "assistant", "").await;
+    let namespace = served(&cluster, "revoked", "assistant", BY_GATEWAY).await;
     make_key(&namespace, "  models: [assistant]").await;
     let stream = call(&namespace, "listener", "/v1/chat/completions", STORY, &["--stamp"]);
     let revoke = async {
@@ -130,7 +132,7 @@ async fn a_revoked_key_is_refused_and_its_stream_ends() {
 #[tokio::test]
 async fn two_replicas_count_together_and_fail_alone() {
     let cluster = Cluster::connect().await;
-    let namespace = served(&cluster, "replicas", "assistant", "").await;
+    let namespace = served(&cluster, "replicas", "assistant", BY_GATEWAY).await;
     let replicas = Replicas::two(&cluster.client).await;
     make_key(&namespace, "  limits: {requestsPerMinute: 4}").await;
     let [first, second] = replicas.addresses.clone();
@@ -180,7 +182,7 @@ async fn wait_running(namespace: &TestNamespace, pod: &str) {
 #[tokio::test]
 async fn the_official_client_works_with_a_base_url_a_key_and_a_ca() {
     let cluster = Cluster::connect().await;
-    let namespace = served(&cluster, "sdk", "assistant", "").await;
+    let namespace = served(&cluster, "sdk", "assistant", BY_GATEWAY).await;
     make_key(&namespace, "").await;
     let files = repo("target/e2e-sdk");
     std::fs::create_dir_all(&files).expect("target should be writable");

@@ -22,8 +22,9 @@ kubectl -n team-a delete llmd assistant
 kubectl -n team-a wait --for=delete --timeout=300s serviceaccount/assistant networkpolicy/assistant-fetch pvc/assistant-weights
 
 export ALCAZAR_KUBECONFIG=$KUBECONFIG
-# link_local runs it in a network namespace, without the cluster.
-cargo build -p alcazar-server
+# link_local runs the runtime in a network namespace, without the cluster; a test that needs the program is what builds it, with
+# the features of all other tests.
+cargo test --quiet --workspace --test process --no-run
 cargo test --workspace --test e2e -- --test-threads=2 --skip enforcement "$@"
 # Takes the firewall of all pods away, so nothing else may run.
 cargo test --workspace --test e2e -- --test-threads=1 enforcement

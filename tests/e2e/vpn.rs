@@ -151,7 +151,7 @@ spec: {{publicKey: {public_key}, address: {address}, owner: person@example.com, 
 #[tokio::test]
 async fn a_person_outside_gets_an_answer_through_the_tunnel_until_revoked() {
     let cluster = Cluster::connect().await;
-    let namespace = served(&cluster, "vpn", "assistant", "").await;
+    let namespace = served(&cluster, "vpn", "assistant", "  access: {mode: Gateway}").await;
     let vpn = published(&cluster, "alcazar-vpn").await;
     let ca = published(&cluster, "alcazar-ca").await["ca.crt"].clone();
     let gateway = &vpn["gatewayAddress"];

@@ -3,7 +3,7 @@
 # REKEY=1 also waits for WireGuard's two-minute timer.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-cargo build --quiet --package alcazar-vpn --example serve
+cargo build --quiet --workspace --example serve
 program=$PWD/target/debug/examples/serve
 # shellcheck source=tests/vpn/network.sh
 . tests/vpn/network.sh

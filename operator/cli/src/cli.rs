@@ -194,7 +194,7 @@ pub struct VerifyModel {
     #[arg(long, value_name = "FILE")]
     pub roots: Option<PathBuf>,
     /// Alternative name that the signer's certificate must have.
-    #[arg(long, value_name = "NAME", requires = "roots")]
+    #[arg(long, value_name = "NAME", requires = "roots", conflicts_with = "public_key")]
     pub identity: Option<String>,
 }
 

@@ -102,7 +102,8 @@ impl Cluster {
             }
             self.spawn::<LlmDeployment>(client, scope, "", |observed| &mut observed.deployments, tasks);
         }
-        let ours = format!("{}={}", labels::MANAGED_BY, labels::MANAGED_BY_VALUE);
+        // Model pods and other replicas. Not by who manages the Service: Helm writes its own name there.
+        let ours = format!("{} in ({},{})", labels::APP_NAME, labels::APP_NAME_RUNTIME, labels::APP_NAME_GATEWAY);
         for scope in of_slices {
             self.spawn::<EndpointSlice>(client, scope, &ours, |observed| &mut observed.slices, tasks);
         }

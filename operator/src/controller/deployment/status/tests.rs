@@ -19,7 +19,7 @@ fn serving() -> World {
 fn it_serves() {
     let told = serving().report();
     assert_eq!(told.of("Ready"), "True/Serving");
-    assert_eq!(told.message("Ready"), "1 of 1 pods serve at https://assistant.team-a.svc/v1");
+    assert_eq!(told.message("Ready"), "1 of 1 pods serve at https://alcazar-gateway.alcazar-system.svc/v1");
     assert_eq!((told.of("Reconciling"), told.of("Stalled")), ("-".to_owned(), "-".to_owned()));
     assert_eq!(told.of("Accepted"), "True/Accepted");
     assert_eq!(told.of("ModelReady"), "True/ModelSealed");
