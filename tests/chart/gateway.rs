@@ -44,7 +44,7 @@ fn objects_bear_the_names_that_programs_know() {
     // Found by the label that the gateway looks for endpoints with.
     let peers = of_kind(&objects, "Service").into_iter().find(|it| name(it) == gateway::PEERS_SERVICE);
     let peers = peers.expect("there should be a Service of the replicas");
-    assert_eq!(peers["metadata"]["labels"][labels::MANAGED_BY], labels::MANAGED_BY_VALUE);
+    assert_eq!(peers["metadata"]["labels"][labels::APP_NAME], labels::APP_NAME_GATEWAY);
     assert_eq!(
         (&peers["spec"]["clusterIP"], &peers["spec"]["publishNotReadyAddresses"]),
         (&"None".into(), &Value::Null)
