@@ -198,7 +198,9 @@ impl Tools {
         let (mut outcome, mut used) = (Scan::Open, self.held.len());
         for (at, c) in self.held.char_indices() {
             outcome = scanner.push(c, &mut parts);
-            if outcome != Scan::Open {
+            // Once the name is known the call is told, however much of the text is here already.
+            let is_named = !*is_told && scanner.name().is_some();
+            if outcome != Scan::Open || is_named {
                 used = at + c.len_utf8();
                 break;
             }
@@ -224,7 +226,7 @@ impl Tools {
             raw.push_str(&read);
         }
         if outcome == Scan::Open {
-            return false;
+            return !self.held.is_empty();
         }
         self.n_calls += 1;
         self.state = State::Between;
