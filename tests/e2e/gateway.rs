@@ -13,7 +13,7 @@ use alcazar_tests::{
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
 use kube::{
     Api,
-    api::{Patch, PatchParams},
+    api::{LogParams, Patch, PatchParams},
 };
 use serde_json::json;
 
@@ -112,7 +112,7 @@ async fn a_revoked_key_is_refused_and_its_stream_ends() {
     make_key(&namespace, "  models: [assistant]").await;
     let stream = call(&namespace, "listener", "/v1/chat/completions", STORY, &["--stamp"]);
     let revoke = async {
-        wait_running(&namespace, "listener").await;
+        wait_streaming(&namespace, "listener").await;
         let patch = Patch::Merge(json!({"spec": {"state": "Revoked"}}));
         keys(&namespace).patch("caller", &PatchParams::default(), &patch).await.expect("the key should be revocable");
         wait_reason(&keys(&namespace), "caller", "Ready", ("False", "Revoked"), SHORT).await;
@@ -151,9 +151,8 @@ async fn two_replicas_count_together_and_fail_alone() {
     let cut = call_replica(&namespace, "cut", &first, "/v1/chat/completions", &story);
     let whole = call_replica(&namespace, "whole", &second, "/v1/chat/completions", &story);
     let kill = async {
-        wait_running(&namespace, "cut").await;
-        wait_running(&namespace, "whole").await;
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        wait_streaming(&namespace, "cut").await;
+        wait_streaming(&namespace, "whole").await;
         replicas.kill(0).await;
     };
     let (cut, whole, ()) = tokio::join!(cut, whole, kill);
@@ -165,17 +164,13 @@ async fn two_replicas_count_together_and_fail_alone() {
     namespace.close().await;
 }
 
-async fn wait_running(namespace: &TestNamespace, pod: &str) {
+/// Until the first tokens have come.
+async fn wait_streaming(namespace: &TestNamespace, pod: &str) {
     wait_for("the stream to run", LONG, async || {
-        let pod = namespace.api::<Pod>().get(pod).await.map_err(|error| error.to_string())?;
-        match pod.status.and_then(|status| status.phase) {
-            Some(phase) if phase == "Running" => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
+        let log = namespace.api::<Pod>().logs(pod, &LogParams::default()).await.map_err(|error| error.to_string())?;
+        if log.contains("data: ") { Ok(()) } else { Err(log) }
     })
     .await;
-    // The request itself, and the first tokens.
-    tokio::time::sleep(Duration::from_millis(700)).await;
 }
 
 /// From the node itself, which reaches Services as a pod does.
