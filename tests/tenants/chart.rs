@@ -15,7 +15,8 @@ use serde::Deserialize;
 pub(crate) fn render(release: &str, namespace: &str, set: &[&str], kinds: &[&str]) -> Vec<DynamicObject> {
     let mut command = Command::new(repo("target/cluster-bin/helm"));
     command.args(["template", release]).arg(repo("charts/alcazar"));
-    command.args(["--namespace", namespace, "--kube-version", "1.35.0"]);
+    // The suites share a server, and one of them brings Cilium's kind.
+    command.args(["--namespace", namespace, "--kube-version", "1.35.0", "--api-versions", "cilium.io/v2"]);
     for value in set {
         command.args(["--set-json", value]);
     }

@@ -34,11 +34,14 @@ use serde_json::{Value, json};
 use crate::chart;
 
 /// Granted and not seen here, each with the reason.
-const UNSEEN: [(&str, &str); 4] = [
+const UNSEEN: [(&str, &str); 7] = [
     ("update llmdeployments/finalizers", "asked for by an admission plugin that this API server does not run"),
     ("update llmmodels/finalizers", "the same"),
     ("update llmapikeys/finalizers", "the same"),
     ("update leases", "a Lease is renewed now and then, perhaps not while the test lasts"),
+    ("create ciliumnetworkpolicies", "only where Cilium's kind is: tests/api/cilium.rs"),
+    ("patch ciliumnetworkpolicies", "the same"),
+    ("delete ciliumnetworkpolicies", "the same"),
 ];
 /// Reads that a store answers, unless it has not caught up with a write.
 const BY_NAME: &str = "get ";
