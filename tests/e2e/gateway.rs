@@ -51,6 +51,7 @@ spec:
 async fn call(namespace: &TestNamespace, pod: &str, route: &str, body: &str, more: &[&str]) -> Outcome {
     let url = format!("https://{HOST}{route}");
     let mut args = vec!["get", &url, "--ca", "/ca/ca.crt", "--timeout", "80s", "--bearer", "/key/key"];
+    args.extend(["--retry-refused", "10s"]);
     if !body.is_empty() {
         args.extend(["--data", body]);
     }

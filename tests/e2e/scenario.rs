@@ -76,7 +76,7 @@ pub(crate) async fn served(cluster: &Cluster, purpose: &str, name: &str, spec: &
 /// Asks `name` through its Service from a pod of the same namespace; a GET when `body` is empty.
 pub(crate) async fn ask(namespace: &TestNamespace, pod: &str, name: &str, route: &str, body: &str) -> Outcome {
     let url = format!("https://{name}.{}.svc{route}", namespace.name);
-    let mut args = vec!["get", &url, "--ca", "/ca/ca.crt", "--timeout", "80s"];
+    let mut args = vec!["get", &url, "--ca", "/ca/ca.crt", "--timeout", "80s", "--retry-refused", "10s"];
     if !body.is_empty() {
         args.extend(["--data", body]);
     }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -26,6 +28,7 @@ type getPlan struct {
 	status   bool
 	stamp    bool
 	timeout  time.Duration
+	refused  time.Duration
 }
 
 // list is a flag that may be given several times.
@@ -51,6 +54,7 @@ func get(ctx context.Context, args []string) (int, error) {
 	flags.Bool("stream", true, "print the body as it comes, which is always done")
 	flags.DurationVar(&plan.timeout, "timeout", 30*time.Second, "for the whole request")
 	flags.DurationVar(&plan.timeout, "max-time", 30*time.Second, "the same")
+	flags.DurationVar(&plan.refused, "retry-refused", 0, "how long to dial again when nothing listens")
 	if err := flags.Parse(rest); err != nil {
 		return exitUsage, err
 	}
@@ -167,14 +171,25 @@ func (p getPlan) client() (*http.Client, error) {
 			if other, found := dialTo[address]; found {
 				address = other
 			}
-			var dialer net.Dialer
-			return dialer.DialContext(ctx, network, address)
+			return dialUntil(ctx, time.Now().Add(p.refused), network, address)
 		},
 	}
 	return &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}, nil
+}
+
+// dialUntil dials again while the other side refuses, until the deadline: a node refuses connections to a Service for the moment between its endpoints being ready and kube-proxy's rules saying so. Nothing was sent yet, so no request is asked twice.
+func dialUntil(ctx context.Context, deadline time.Time, network, address string) (net.Conn, error) {
+	var dialer net.Dialer
+	for {
+		connection, err := dialer.DialContext(ctx, network, address)
+		if err == nil || !errors.Is(err, syscall.ECONNREFUSED) || !time.Now().Before(deadline) {
+			return connection, err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
 }
 
 // stamped puts the milliseconds since the request before each line, so that a test sees that a stream is a stream.

@@ -24,7 +24,7 @@ const usage = `usage:
   probe listen ADDR [--body TEXT]                 answer HTTP with 200 on a TCP address, and echo datagrams on the same UDP port
   probe dial TARGET... [--timeout 500ms] [--every 200ms --for 5s] [--expect open|blocked]
                                                   TARGET is HOST:PORT or udp:HOST:PORT; one JSON line per try
-  probe get URL [--ca FILE] [--header 'K: V'] [--bearer FILE] [--data JSON|@FILE] [--resolve HOST:PORT:ADDR] [--method M] [--insecure] [--timeout 30s] [--status] [--stamp]
+  probe get URL [--ca FILE] [--header 'K: V'] [--bearer FILE] [--data JSON|@FILE] [--resolve HOST:PORT:ADDR] [--method M] [--insecure] [--timeout 30s] [--retry-refused 0s] [--status] [--stamp]
                                                   prints the body as it comes; exits with 0 for a 2xx, else with the first digit of the status, 1 without an answer
   probe dns NAME... [--timeout 2s]
   probe write PATH SIZE                           SIZE takes k, M, G

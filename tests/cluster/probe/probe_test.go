@@ -198,3 +198,26 @@ func TestStampedMarksEachLineOnce(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestGetDialsAgainWhileNothingListens(t *testing.T) {
+	reserved, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := reserved.Addr().String()
+	_ = reserved.Close()
+	url := "http://" + address
+	if exit, err := get(t.Context(), []string{url}); exit != exitNo || err == nil {
+		t.Errorf("nothing listens: exit %d, error %v", exit, err)
+	}
+	late := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}
+	defer func() { _ = late.Close() }()
+	time.AfterFunc(200*time.Millisecond, func() {
+		if listener, err := net.Listen("tcp", address); err == nil {
+			_ = late.Serve(listener)
+		}
+	})
+	if exit, err := get(t.Context(), []string{url, "--retry-refused", "10s"}); exit != exitOK {
+		t.Errorf("a late listener: exit %d, error %v", exit, err)
+	}
+}
