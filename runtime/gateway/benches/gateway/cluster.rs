@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures::stream;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::{
-    Request, Response,
+    Method, Request, Response,
     body::{Frame, Incoming},
     service::service_fn,
 };
@@ -22,7 +22,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
 };
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::ring, server::WebPkiClientVerifier};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use serde_json::{Value, json};
@@ -48,6 +48,8 @@ impl Authority {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // OpenSSL takes a leaf with its issuer's name for self-signed.
+        params.distinguished_name.push(DnType::CommonName, "the bench's authority");
         let ca = params.self_signed(&key).expect("a certificate").pem();
         let issuer = Issuer::new(params, key);
         let dir = tempfile::tempdir().expect("a directory");
@@ -190,12 +192,13 @@ fn api(request: &Request<Incoming>, pod: SocketAddr) -> Response<Body> {
     }
     let hash: String = Sha256::digest(KEY).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
     let meta = |name: &str| json!({"namespace": "team-a", "name": name, "resourceVersion": "1", "uid": name});
+    let mut key = json!({"metadata": meta("ana"), "spec": {"owner": "ana", "hash": hash}});
+    if request.method() == Method::PATCH {
+        (key["apiVersion"], key["kind"]) = ("alcazar.dev/v1alpha1".into(), "LlmApiKey".into());
+        return response.body(Full::new(Bytes::from(key.to_string())).boxed()).expect("a response");
+    }
     let (version, kind, item) = match request.uri().path().rsplit('/').next() {
-        Some("llmapikeys") => (
-            "alcazar.dev/v1alpha1",
-            "LlmApiKey",
-            json!({"metadata": meta("ana"), "spec": {"owner": "ana", "hash": hash}}),
-        ),
+        Some("llmapikeys") => ("alcazar.dev/v1alpha1", "LlmApiKey", key),
         Some("llmdeployments") => (
             "alcazar.dev/v1alpha1",
             "LlmDeployment",
