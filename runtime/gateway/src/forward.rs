@@ -74,7 +74,7 @@ impl<'a> Held<'a> {
     fn take(gateway: &'a Gateway) -> Result<Self, ApiError> {
         let held = Self(gateway);
         gateway.metrics.held.inc();
-        if gateway.held.fetch_add(1, Ordering::Relaxed) >= gateway.hold.requests {
+        if gateway.load.held.fetch_add(1, Ordering::Relaxed) >= gateway.hold.requests {
             return Err(ApiError::hold_full());
         }
         Ok(held)
@@ -83,7 +83,7 @@ impl<'a> Held<'a> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.0.held.fetch_sub(1, Ordering::Relaxed);
+        self.0.load.held.fetch_sub(1, Ordering::Relaxed);
         self.0.metrics.held.dec();
     }
 }

@@ -51,7 +51,13 @@ pub(crate) struct Gateway {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) hold: Hold,
     pub(crate) upstream: Upstream,
-    limits: Limits,
+    pub(crate) limits: Limits,
+    pub(crate) load: Load,
+}
+
+/// What is under way.
+#[derive(Debug)]
+pub(crate) struct Load {
     room: Semaphore,
     running: AtomicUsize,
     pub(crate) held: AtomicUsize,
@@ -60,46 +66,27 @@ pub(crate) struct Gateway {
     told: Mutex<HashSet<Name>>,
 }
 
-/// What a gateway is made of.
-#[derive(Debug)]
-pub(crate) struct Parts {
-    pub(crate) world: watch::Receiver<Arc<World>>,
-    pub(crate) fleet: Arc<Fleet>,
-    pub(crate) desk: Arc<Desk>,
-    pub(crate) audit: AuditLog,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) hold: Hold,
-    pub(crate) upstream: Upstream,
-    pub(crate) limits: Limits,
-}
-
-impl Gateway {
-    pub(crate) fn new(parts: Parts) -> Arc<Self> {
-        let Parts { world, fleet, desk, audit, metrics, hold, upstream, limits } = parts;
-        Arc::new(Self {
-            world,
-            fleet,
-            desk,
-            audit,
-            metrics,
-            hold,
-            upstream,
-            limits,
+impl Load {
+    /// Nothing yet.
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
             room: Semaphore::new((limits.max_bodies_bytes / ROOM_UNIT).clamp(1, Semaphore::MAX_PERMITS)),
             running: AtomicUsize::new(0),
             held: AtomicUsize::new(0),
             is_draining: AtomicBool::new(false),
             told: Mutex::default(),
-        })
+        }
     }
+}
 
+impl Gateway {
     /// No request is taken any more.
     pub(crate) fn drain(&self) {
-        self.is_draining.store(true, Ordering::Relaxed);
+        self.load.is_draining.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn is_draining(&self) -> bool {
-        self.is_draining.load(Ordering::Relaxed)
+        self.load.is_draining.load(Ordering::Relaxed)
     }
 
     /// Answers a request.
@@ -169,8 +156,8 @@ impl Gateway {
         if !self.audit.has_room() {
             return Err(ApiError::audit_unavailable());
         }
-        let running = Running(&self.running);
-        if self.running.fetch_add(1, Ordering::Relaxed) >= self.limits.max_requests {
+        let running = Running(&self.load.running);
+        if self.load.running.fetch_add(1, Ordering::Relaxed) >= self.limits.max_requests {
             return Err(ApiError::busy());
         }
         Ok(running)
@@ -227,7 +214,7 @@ impl Gateway {
             return;
         }
         let name = Name::new(&model.namespace, &model.name);
-        if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone()) {
+        if self.load.told.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone()) {
             tracing::error!(
                 model = %name,
                 "promptLogging is Enabled and there is no directory to keep prompts in; set audit.file in the settings"
@@ -254,7 +241,7 @@ impl Gateway {
                 return Err(ApiError::too_large(limit));
             }
             whole.extend_from_slice(&chunk);
-            room.grow(&self.room, whole.len())?;
+            room.grow(&self.load.room, whole.len())?;
         }
         Ok((whole.freeze(), room))
     }

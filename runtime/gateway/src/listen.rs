@@ -1,6 +1,7 @@
 //! Accepts connections wherever they come from, bounds them, and lets those that are open end well.
 
 pub(crate) mod crowd;
+mod resets;
 
 use std::{future::Future, io, sync::Arc, time::Duration};
 
@@ -26,8 +27,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const MAX_HEAD_BYTES: u32 = 32 << 10;
 /// Requests at once on one connection of HTTP/2.
 const MAX_STREAMS: u32 = 128;
-/// Streams that a client reset and that were not yet forgotten; one that makes more is a flood and is cut off.
-const MAX_RESETS: usize = 20;
+/// Streams that were reset before they were accepted: only what comes in one read, so few. More close the connection, as do
+/// those of [`resets`]; 20 is what h2 has, written down so that it stays.
+const MAX_PENDING_RESETS: usize = 20;
+/// Streams that we reset ourselves, because they break the protocol or are more than [`MAX_STREAMS`], in the whole life of a
+/// connection. A client that opens many before it has read our settings loses some once; h2's 1024 is for proxies.
+const MAX_LOCAL_RESETS: usize = 256;
 
 /// Where connections come from: a port, or the inside of a tunnel.
 pub trait Listener: Send {
@@ -131,14 +136,16 @@ where
         .keep_alive_interval(Duration::from_secs(30))
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEAD_BYTES)
-        .max_pending_accept_reset_streams(MAX_RESETS);
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(MAX_LOCAL_RESETS);
     let service = {
         let seat = seat.seat();
         service_fn(move |request| {
-            let (work, seat) = (seat.work(), Arc::clone(&seat));
+            let (mut work, seat) = (seat.work(), Arc::clone(&seat));
             let answer = handle(seat, request);
             async move {
                 let answer = answer.await;
+                work.answered();
                 Ok::<_, std::convert::Infallible>(answer.map(|body| body.holding(work)))
             }
         })

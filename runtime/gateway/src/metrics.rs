@@ -29,6 +29,7 @@ pub(crate) struct Metrics {
     pub(crate) connections: IntGauge,
     pub(crate) connections_evicted: IntGauge,
     pub(crate) connections_refused: IntGauge,
+    pub(crate) connections_flooding: IntGauge,
     pub(crate) streams_ended: IntCounter,
     pub(crate) watch_failures: IntCounterVec,
 }
@@ -85,6 +86,7 @@ impl Metrics {
             connections: gauge("connections", "Open connections of clients.")?,
             connections_evicted: gauge("connections_evicted", "Idle connections that made place for others.")?,
             connections_refused: gauge("connections_refused", "Connections for which there was no place.")?,
+            connections_flooding: gauge("connections_flooding", "Connections cut for taking back too many requests.")?,
             streams_ended: counter("streams_ended_total", "Streams ended because their key was revoked or expired.")?,
             watch_failures: counters("watch_failures_total", "Watches that failed and were begun again.", &["kind"])?,
             registry,

@@ -95,6 +95,7 @@ impl Probe {
         metrics.connections.set(gauge(self.crowd.len() as u64));
         metrics.connections_evicted.set(gauge(self.crowd.evicted.load(Ordering::Relaxed)));
         metrics.connections_refused.set(gauge(self.crowd.refused.load(Ordering::Relaxed)));
+        metrics.connections_flooding.set(gauge(self.crowd.flooding.load(Ordering::Relaxed)));
         let of_vpn = self.vpn.as_ref().map_or(Ok(Vec::new()), |reader| vpn::metrics::render(&reader.snapshot()));
         match metrics.render().and_then(|text| Ok([text, of_vpn?].concat())) {
             Ok(text) => (StatusCode::OK, text),

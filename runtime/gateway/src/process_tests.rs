@@ -2,8 +2,10 @@
 
 mod attacks;
 mod cluster;
+mod floods;
 mod keys;
 mod pods;
 mod quotas;
 mod rig;
+mod rotation;
 mod streams;

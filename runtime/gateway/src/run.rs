@@ -19,7 +19,7 @@ use crate::{
     adapters,
     audit::{self, VerifyError, log::AuditLog},
     cli::{Cli, Command},
-    gateway::{Gateway, Parts},
+    gateway::{Gateway, Load},
     listen::{self, Port, crowd::Crowd},
     metrics::Metrics,
     probe::{self, Probe},
@@ -200,7 +200,7 @@ impl Program {
             has_vpn: settings.vpn.enabled,
         };
         let cluster = Cluster::new(own, Arc::clone(&metrics));
-        let gateway = Gateway::new(Parts {
+        let gateway = Arc::new(Gateway {
             world,
             fleet: Arc::clone(&fleet),
             desk: Arc::clone(&desk),
@@ -209,6 +209,7 @@ impl Program {
             hold: settings.hold,
             upstream: settings.upstream,
             limits: settings.limits,
+            load: Load::new(&settings.limits),
         });
         Ok(Self { gateway, desk, fleet, cluster, worlds, serving, identity, audit_thread })
     }

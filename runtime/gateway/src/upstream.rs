@@ -14,12 +14,12 @@ use hyper::{
     client::conn::{TrySendError, http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_util::task::TaskTracker;
 
-use crate::tls::Identity;
 use pool::Lease;
 
 /// A pod is near; one that takes longer is not there.
@@ -72,13 +72,13 @@ pub(crate) struct Answered {
 }
 
 /// Opens a connection; what drives it runs in `tasks` and ends with the connection.
-async fn connect(target: &Target, identity: &Identity, tasks: &TaskTracker) -> Result<Wire, CallError> {
+async fn connect(target: &Target, config: &Arc<ClientConfig>, tasks: &TaskTracker) -> Result<Wire, CallError> {
     let stream = tokio::time::timeout(CONNECT_TIME, TcpStream::connect(target.address)).await;
     let stream = stream.map_err(|_| CallError::ConnectTimeout)?.map_err(|source| CallError::Connect { source })?;
     stream.set_nodelay(true).map_err(|source| CallError::Connect { source })?;
     let name = ServerName::try_from(target.server_name.to_string());
     let name = name.map_err(|error| CallError::Connect { source: io::Error::other(error) })?;
-    let shaken = TlsConnector::from(identity.client()).connect(name, stream);
+    let shaken = TlsConnector::from(Arc::clone(config)).connect(name, stream);
     let shaken = tokio::time::timeout(HANDSHAKE_TIME, shaken).await.map_err(|_| CallError::ConnectTimeout)?;
     let stream = shaken.map_err(|source| CallError::Connect { source })?;
     speak(stream, tasks).await.map_err(|source| CallError::Connect { source: io::Error::other(source) })

@@ -15,6 +15,7 @@ use std::{
 use rustls_pki_types::CertificateDer;
 use tokio_util::sync::CancellationToken;
 
+use super::resets::Resets;
 use crate::tls;
 
 /// All connections of a process.
@@ -27,6 +28,8 @@ pub(crate) struct Crowd {
     /// Newcomers that were turned away, and connections that made place.
     pub(crate) refused: AtomicU64,
     pub(crate) evicted: AtomicU64,
+    /// Connections that were cut because they took back too many requests.
+    pub(crate) flooding: AtomicU64,
 }
 
 /// One connection.
@@ -41,6 +44,8 @@ pub(crate) struct Seat {
     /// Whether a valid key was ever shown.
     is_known: AtomicBool,
     is_gateway: AtomicBool,
+    resets: Mutex<Resets>,
+    is_flood: AtomicBool,
     leave: CancellationToken,
 }
 
@@ -53,7 +58,10 @@ pub(crate) struct Seated {
 
 /// A request under way.
 #[derive(Debug)]
-pub(crate) struct Work(Arc<Seat>);
+pub(crate) struct Work {
+    seat: Arc<Seat>,
+    is_answered: bool,
+}
 
 impl Crowd {
     pub(crate) fn new(max: usize) -> Arc<Self> {
@@ -64,6 +72,7 @@ impl Crowd {
             seats: Mutex::default(),
             refused: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
+            flooding: AtomicU64::new(0),
         })
     }
 
@@ -90,6 +99,8 @@ impl Crowd {
             idle_since: AtomicU64::new(millis(self.began.elapsed())),
             is_known: AtomicBool::new(false),
             is_gateway: AtomicBool::new(false),
+            resets: Mutex::default(),
+            is_flood: AtomicBool::new(false),
             leave: CancellationToken::new(),
         });
         seats.insert(id, Arc::clone(&seat));
@@ -120,7 +131,15 @@ impl Seat {
     /// A request begins; it ends when the guard is dropped.
     pub(crate) fn work(self: &Arc<Self>) -> Work {
         self.busy.fetch_add(1, Ordering::Relaxed);
-        Work(Arc::clone(self))
+        Work { seat: Arc::clone(self), is_answered: false }
+    }
+
+    /// A request was taken back before its answer began.
+    fn reset(&self) {
+        if self.resets.lock().unwrap_or_else(PoisonError::into_inner).add(self.began.elapsed()) {
+            self.is_flood.store(true, Ordering::Relaxed);
+            self.leave.cancel();
+        }
     }
 
     fn idle(&self) -> Option<Duration> {
@@ -129,10 +148,20 @@ impl Seat {
     }
 }
 
+impl Work {
+    /// Its answer begins.
+    pub(crate) fn answered(&mut self) {
+        self.is_answered = true;
+    }
+}
+
 impl Drop for Work {
     fn drop(&mut self) {
-        self.0.idle_since.store(millis(self.0.began.elapsed()), Ordering::Relaxed);
-        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+        self.seat.idle_since.store(millis(self.seat.began.elapsed()), Ordering::Relaxed);
+        self.seat.busy.fetch_sub(1, Ordering::Relaxed);
+        if !self.is_answered {
+            self.seat.reset();
+        }
     }
 }
 
@@ -164,6 +193,9 @@ impl Seated {
 
 impl Drop for Seated {
     fn drop(&mut self) {
+        if self.seat.is_flood.load(Ordering::Relaxed) {
+            self.crowd.flooding.fetch_add(1, Ordering::Relaxed);
+        }
         self.crowd.seats.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.seat.id);
     }
 }

@@ -1,235 +1,46 @@
 //! What the tests of this folder are made of.
 
-use std::{
-    fs,
-    net::SocketAddr,
-    path::Path,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+mod authority;
+mod pod;
+
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures::stream;
-use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
-use hyper::{
-    HeaderMap, Request, Response, StatusCode,
-    body::{Frame, Incoming},
-    header::CONTENT_TYPE,
-    service::service_fn,
-};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto::Builder,
-};
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
-use rustls_pki_types::ServerName;
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use http_body_util::{BodyExt, Full};
+use hyper::{HeaderMap, Request, Response, body::Incoming};
+use hyper_util::rt::TokioIo;
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use serde_json::Value;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{mpsc, watch},
+    sync::watch,
     task::JoinSet,
 };
-use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream};
+use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::{
+    authority::Authority,
+    pod::{Mode, Pod},
+};
 use crate::{
     audit::log::AuditLog,
-    gateway::{Gateway, Parts},
+    gateway::{Gateway, Load},
     key::{Hash, Key, Name, Spent},
     listen::{self, Port, crowd::Crowd},
     metrics::Metrics,
     quota::{Limits, desk::Desk, owner::Peer, peer},
     run::serve_public,
     settings::{Audit, Hold, Limits as Bounds, Protocol, Upstream},
-    tls::{Identity, Serving},
+    tls::{self, Identity, Serving},
     upstream::fleet::Fleet,
     world::{Model, World},
 };
 
+/// Sooner than in a cluster.
+const RELOAD_EVERY: Duration = Duration::from_millis(20);
 pub(super) const KEY: &str = "alc_0123456789012345678901234567890123456789012";
-
-/// A CA and what it signed, in files.
-pub(super) struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    ca_pem: String,
-    pub(super) dir: TempDir,
-}
-
-impl Authority {
-    pub(super) fn new() -> Self {
-        let key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let ca_pem = params.self_signed(&key).expect("a certificate").pem();
-        let dir = tempfile::tempdir().expect("a directory");
-        let authority = Self { issuer: Issuer::new(params, key), ca_pem, dir };
-        let both = [ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
-        authority.leaf("client", "alcazar-gateway", &both);
-        authority.leaf("tls", "gateway.test", &both[1..]);
-        authority.leaf("pod", "assistant.team-a.svc", &both[1..]);
-        authority.leaf("foreign", "other.team-b.svc", &both[1..]);
-        authority
-    }
-
-    /// Writes the three files of a Secret.
-    pub(super) fn leaf(&self, name: &str, dns: &str, usages: &[ExtendedKeyUsagePurpose]) {
-        let dir = self.dir.path().join(name);
-        fs::create_dir_all(&dir).expect("a directory");
-        let key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::new(vec![dns.to_owned()]).expect("a name");
-        params.extended_key_usages = usages.to_vec();
-        let leaf = params.signed_by(&key, &self.issuer).expect("a certificate");
-        fs::write(dir.join("tls.crt"), leaf.pem()).expect("it should be written");
-        fs::write(dir.join("tls.key"), key.serialize_pem()).expect("it should be written");
-        fs::write(dir.join("ca.crt"), &self.ca_pem).expect("it should be written");
-    }
-
-    pub(super) fn path(&self, name: &str) -> std::path::PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn identity(&self, name: &str) -> Arc<Identity> {
-        Identity::open(&self.path(name), Protocol::Http2).expect("sound files")
-    }
-}
-
-/// What a pod does with a request.
-#[derive(Clone)]
-pub(super) enum Mode {
-    /// Repeats the model's name and tells of 3 and 4 tokens.
-    Answer,
-    /// A status and an error code.
-    Refuse(u16, &'static str),
-    /// Events, as [`Pod::say`] gives them.
-    Stream,
-    Hang,
-}
-
-/// A request as a pod saw it.
-#[derive(Clone, Debug)]
-pub(super) struct Seen {
-    pub(super) path: String,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-}
-
-/// A fake model pod.
-pub(super) struct Pod {
-    pub(super) address: SocketAddr,
-    pub(super) seen: Arc<Mutex<Vec<Seen>>>,
-    mode: Arc<Mutex<Mode>>,
-    speaker: Arc<Mutex<Option<mpsc::UnboundedSender<Bytes>>>>,
-    tasks: JoinSet<()>,
-}
-
-impl Pod {
-    pub(super) async fn start(authority: &Authority, certificate: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let (seen, mode, speaker) = (Arc::default(), Arc::new(Mutex::new(Mode::Answer)), Arc::default());
-        let acceptor = authority.identity(certificate).acceptor();
-        let mut tasks = JoinSet::new();
-        tasks.spawn(serve_pod(listener, acceptor, Arc::clone(&seen), Arc::clone(&mode), Arc::clone(&speaker)));
-        Self { address, seen, mode, speaker, tasks }
-    }
-
-    pub(super) fn does(&self, mode: Mode) {
-        *self.mode.lock().expect("not poisoned") = mode;
-    }
-
-    pub(super) fn requests(&self) -> usize {
-        self.seen.lock().expect("not poisoned").len()
-    }
-
-    fn speaker(&self) -> Option<mpsc::UnboundedSender<Bytes>> {
-        self.speaker.lock().expect("not poisoned").clone()
-    }
-
-    /// Sends an event of the running stream.
-    pub(super) async fn say(&self, event: &str) {
-        until(|| self.speaker().is_some()).await;
-        let speaker = self.speaker().expect("a stream runs");
-        speaker.send(Bytes::from(event.to_owned())).expect("the stream should run");
-    }
-
-    /// Ends the stream.
-    pub(super) fn finish(&self) {
-        *self.speaker.lock().expect("not poisoned") = None;
-    }
-
-    /// Whether nobody listens to the stream any more.
-    pub(super) fn is_left(&self) -> bool {
-        self.speaker().is_some_and(|speaker| speaker.is_closed())
-    }
-
-    /// As if the process were killed.
-    pub(super) async fn kill(&mut self) {
-        self.tasks.shutdown().await;
-    }
-}
-
-type PodBody = BoxBody<Bytes, std::convert::Infallible>;
-type Shared<T> = Arc<Mutex<T>>;
-
-async fn serve_pod(
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
-    seen: Shared<Vec<Seen>>,
-    mode: Shared<Mode>,
-    speaker: Shared<Option<mpsc::UnboundedSender<Bytes>>>,
-) {
-    let mut connections = JoinSet::new();
-    loop {
-        let (stream, _) = listener.accept().await.expect("a connection");
-        let (acceptor, seen, mode, speaker) =
-            (acceptor.clone(), Arc::clone(&seen), Arc::clone(&mode), Arc::clone(&speaker));
-        connections.spawn(async move {
-            let Ok(stream) = acceptor.accept(stream).await else { return };
-            let service = service_fn(move |request: Request<Incoming>| {
-                let (seen, mode, speaker) = (Arc::clone(&seen), Arc::clone(&mode), Arc::clone(&speaker));
-                async move {
-                    let (head, body) = request.into_parts();
-                    let body = body.collect().await.expect("a body").to_bytes();
-                    let (path, headers) = (head.uri.path().to_owned(), head.headers);
-                    seen.lock().expect("not poisoned").push(Seen { path, headers, body: body.clone() });
-                    let mode = mode.lock().expect("not poisoned").clone();
-                    Ok::<_, std::convert::Infallible>(act(mode, &body, &speaker).await)
-                }
-            });
-            let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
-        });
-    }
-}
-
-async fn act(mode: Mode, body: &Bytes, speaker: &Shared<Option<mpsc::UnboundedSender<Bytes>>>) -> Response<PodBody> {
-    let whole = |status: u16, value: Value| {
-        let mut response = Response::new(Full::new(Bytes::from(value.to_string())).boxed());
-        *response.status_mut() = StatusCode::from_u16(status).expect("a status");
-        response.headers_mut().insert(CONTENT_TYPE, "application/json".parse().expect("a value"));
-        response
-    };
-    match mode {
-        Mode::Answer => {
-            let asked: Value = serde_json::from_slice(body).unwrap_or_default();
-            let usage = json!({"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7});
-            whole(200, json!({"model": asked["model"], "choices": [], "usage": usage}))
-        }
-        Mode::Refuse(status, code) => whole(status, json!({"error": {"message": "no", "code": code}})),
-        Mode::Hang => std::future::pending().await,
-        Mode::Stream => {
-            let (sender, receiver) = mpsc::unbounded_channel();
-            *speaker.lock().expect("not poisoned") = Some(sender);
-            let events = stream::unfold(receiver, async |mut receiver| {
-                let event = receiver.recv().await?;
-                Some((Ok(Frame::data(event)), receiver))
-            });
-            let mut response = Response::new(BodyExt::boxed(StreamBody::new(events)));
-            response.headers_mut().insert(CONTENT_TYPE, "text/event-stream; charset=utf-8".parse().expect("a value"));
-            response
-        }
-    }
-}
 
 /// Settings that tests change.
 #[derive(Clone)]
@@ -284,7 +95,7 @@ impl Running {
             options.audit
         };
         let (audit, _) = AuditLog::open(&audit).expect("a file");
-        let gateway = Gateway::new(Parts {
+        let gateway = Arc::new(Gateway {
             world: seen,
             fleet,
             desk: Arc::clone(&desk),
@@ -293,6 +104,7 @@ impl Running {
             hold: options.hold,
             upstream: options.upstream,
             limits: options.bounds,
+            load: Load::new(&options.bounds),
         });
         let serving = Serving::open(&authority.path("tls")).expect("sound files");
         let acceptor = serving.acceptor().expect("an acceptor");
@@ -301,6 +113,8 @@ impl Running {
         let limits = options.bounds;
         let port = Port { acceptor: move || acceptor.clone(), limits, crowd: Arc::clone(&crowd), close: close.clone() };
         tasks.spawn(serve_public(public, port, Arc::clone(&gateway)));
+        let fresh = (Arc::clone(&serving), Arc::clone(&identity));
+        tasks.spawn(async move { tls::keep_fresh(&fresh.0, &fresh.1, RELOAD_EVERY).await });
         let port = Port { acceptor: move || identity.acceptor(), limits, crowd: Crowd::new(64), close: close.clone() };
         let of_peers = Arc::clone(&desk);
         tasks.spawn(listen::serve(peers, port, move |seat, request| peer::serve(Arc::clone(&of_peers), seat, request)));
@@ -355,10 +169,21 @@ impl Got {
 
 /// A TLS connection to a gateway.
 pub(super) async fn connect(authority: &Path, address: SocketAddr) -> TlsStream<TcpStream> {
-    let identity = Identity::open(&authority.join("client"), Protocol::Http1).expect("sound files");
+    connect_for(Protocol::Http1, authority, address).await
+}
+
+pub(super) async fn connect_for(protocol: Protocol, authority: &Path, address: SocketAddr) -> TlsStream<TcpStream> {
+    let mut roots = RootCertStore::empty();
+    for root in CertificateDer::pem_file_iter(authority.join("client/ca.crt")).expect("PEM") {
+        roots.add(root.expect("a certificate")).expect("a root");
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().expect("versions");
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![if protocol == Protocol::Http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
     let stream = TcpStream::connect(address).await.expect("a connection");
     let name = ServerName::try_from("gateway.test").expect("a name");
-    TlsConnector::from(identity.client()).connect(name, stream).await.expect("a handshake")
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("a handshake")
 }
 
 /// Sends a request and reads the head of its answer; the connection lives in the set.

@@ -3,8 +3,10 @@
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
-use super::rig::{Authority, KEY, Mode, Options, Pod, Running, begin, chat_stream, key, model, post, send, until};
-use crate::key::Key;
+use super::rig::{
+    Authority, KEY, Mode, Options, Pod, Running, begin, chat_stream, connect_for, key, model, post, send, until,
+};
+use crate::{key::Key, settings::Protocol};
 
 const EVENT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"usage\":null}\n\n";
 const EVENT_FOR_CLIENT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
@@ -137,11 +139,7 @@ async fn answers_that_run_are_finished_on_shutdown() {
 #[tokio::test]
 async fn http2_carries_many_streams_and_one_that_is_reset_ends_alone() {
     let (authority, pod, running) = rig().await;
-    let identity =
-        crate::tls::Identity::open(&authority.path("client"), crate::settings::Protocol::Http2).expect("files");
-    let stream = tokio::net::TcpStream::connect(running.address).await.expect("a connection");
-    let name = rustls_pki_types::ServerName::try_from("gateway.test").expect("a name");
-    let stream = tokio_rustls::TlsConnector::from(identity.client()).connect(name, stream).await.expect("a handshake");
+    let stream = connect_for(Protocol::Http2, authority.dir.path(), running.address).await;
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
     let io = hyper_util::rt::TokioIo::new(stream);
     let executor = hyper_util::rt::TokioExecutor::new();

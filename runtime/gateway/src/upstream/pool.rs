@@ -14,6 +14,7 @@ use hyper::{
     Request,
     client::conn::{http1, http2},
 };
+use rustls::ClientConfig;
 use tokio_util::task::TaskTracker;
 
 use super::{Answered, CallError, Target, Wire, connect};
@@ -28,7 +29,7 @@ const IDLE_TIME: Duration = Duration::from_secs(4);
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     shared: Mutex<Vec<Shared>>,
-    idle: Mutex<Vec<(http1::SendRequest<Full<Bytes>>, Instant)>>,
+    idle: Mutex<Vec<Idle>>,
     speaks_http1: AtomicBool,
     /// One handshake at a time while one connection serves many.
     dialing: tokio::sync::Mutex<()>,
@@ -38,6 +39,25 @@ pub(super) struct Pool {
 struct Shared {
     sender: http2::SendRequest<Full<Bytes>>,
     streams: Arc<AtomicUsize>,
+    shown: Shown,
+}
+
+#[derive(Debug)]
+struct Idle {
+    sender: http1::SendRequest<Full<Bytes>>,
+    since: Instant,
+    shown: Shown,
+}
+
+/// The certificate and the authorities with which a connection was opened. Once they are renewed it takes no further request
+/// and closes with its last answer.
+#[derive(Clone, Debug)]
+struct Shown(Arc<ClientConfig>);
+
+impl Shown {
+    fn is(&self, now: &Arc<ClientConfig>) -> bool {
+        Arc::ptr_eq(&self.0, now)
+    }
 }
 
 /// The part of a connection that an answer occupies.
@@ -49,14 +69,16 @@ pub(crate) struct Lease {
 #[derive(Debug)]
 enum Held {
     Stream(Arc<AtomicUsize>),
-    Whole { pool: Arc<Pool>, sender: http1::SendRequest<Full<Bytes>> },
+    Whole { pool: Arc<Pool>, sender: http1::SendRequest<Full<Bytes>>, shown: Shown },
 }
 
 impl Lease {
     /// The body was read to its end: the connection takes the next request.
     pub(crate) fn finish(&mut self) {
-        if let Some(Held::Whole { pool, sender }) = self.held.take_if(|held| matches!(held, Held::Whole { .. })) {
-            pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push((sender, Instant::now()));
+        if let Some(Held::Whole { pool, sender, shown }) = self.held.take_if(|held| matches!(held, Held::Whole { .. }))
+        {
+            let idle = Idle { sender, since: Instant::now(), shown };
+            pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(idle);
         }
     }
 }
@@ -70,39 +92,39 @@ impl Drop for Lease {
 }
 
 impl Pool {
-    fn open(self: &Arc<Self>) -> Option<(Wire, Lease)> {
+    fn open(self: &Arc<Self>, config: &Arc<ClientConfig>) -> Option<(Wire, Lease)> {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.retain(|one| !one.sender.is_closed());
+        shared.retain(|one| !one.sender.is_closed() && one.shown.is(config));
         if let Some(one) = shared.iter().find(|one| one.streams.load(Ordering::Relaxed) < STREAMS) {
             return Some(one.clone().lease());
         }
         drop(shared);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|(sender, since)| !sender.is_closed() && since.elapsed() < IDLE_TIME);
+        idle.retain(|one| !one.sender.is_closed() && one.since.elapsed() < IDLE_TIME && one.shown.is(config));
         // The freshest: the others may rest until they are old.
-        let at = idle.iter().rposition(|(sender, _)| sender.is_ready())?;
-        let (sender, _) = idle.swap_remove(at);
+        let at = idle.iter().rposition(|one| one.sender.is_ready())?;
+        let Idle { sender, .. } = idle.swap_remove(at);
         Some((Wire::Http1(sender), Lease { held: None }))
     }
 
     async fn checkout(
         self: &Arc<Self>,
         target: &Target,
-        identity: &Identity,
+        config: &Arc<ClientConfig>,
         tasks: &TaskTracker,
     ) -> Result<(Wire, Lease), CallError> {
-        if let Some(open) = self.open() {
+        if let Some(open) = self.open(config) {
             return Ok(open);
         }
         let turn = if self.speaks_http1.load(Ordering::Relaxed) { None } else { Some(self.dialing.lock().await) };
         if turn.is_some()
-            && let Some(open) = self.open()
+            && let Some(open) = self.open(config)
         {
             return Ok(open);
         }
-        match connect(target, identity, tasks).await? {
+        match connect(target, config, tasks).await? {
             Wire::Http2(sender) => {
-                let one = Shared { sender, streams: Arc::default() };
+                let one = Shared { sender, streams: Arc::default(), shown: Shown(Arc::clone(config)) };
                 self.shared.lock().unwrap_or_else(PoisonError::into_inner).push(one.clone());
                 Ok(one.lease())
             }
@@ -121,10 +143,11 @@ impl Pool {
         tasks: &TaskTracker,
         build: impl FnOnce(bool) -> Request<Full<Bytes>>,
     ) -> Result<Answered, CallError> {
-        let (mut wire, mut lease) = self.checkout(target, identity, tasks).await?;
+        let config = identity.client();
+        let (mut wire, mut lease) = self.checkout(target, &config, tasks).await?;
         let response = wire.send(build(matches!(wire, Wire::Http2(_)))).await?;
         if let Wire::Http1(sender) = wire {
-            lease.held = Some(Held::Whole { pool: Arc::clone(self), sender });
+            lease.held = Some(Held::Whole { pool: Arc::clone(self), sender, shown: Shown(config) });
         }
         Ok(Answered { response, lease })
     }
