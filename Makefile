@@ -21,10 +21,13 @@ demo: ## a cluster, the operator, a model, an answer (CLUSTER=current: on the cl
 # In the order of what fails soonest; the node comes last, since images are built for it.
 test: lint check-generated test-unit test-signing test-model test-clients test-house test-vpn test-api e2e ## everything CI runs
 
-lint: ## formatting, clippy, and what else can be judged without running
+lint: ## formatting, clippy, licences and origins of the crates, and what else can be judged without running
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "cargo-deny is not installed: licences and advisories were not checked"; fi
+	build/deny.sh licenses bans sources
+
+advisories: ## holes that RustSec knows in what Cargo.lock names (fetches its database by git, so not part of test)
+	build/deny.sh advisories
 
 # Every cargo call names the whole workspace: another selection would mean other features, and a second build of all.
 test-unit: ## tests of the crates, without cluster and network
@@ -84,4 +87,4 @@ bench-operator: cluster-bin ## what the control plane costs: target/bench/operat
 clean: cluster-down ## stops the cluster and removes target/
 	rm -rf target
 
-.PHONY: help demo test lint test-unit test-signing test-house test-vpn test-model test-clients test-api e2e cluster-bin cluster-up cluster-down images sbom generate check-generated bench-operator clean
+.PHONY: help demo test lint advisories test-unit test-signing test-house test-vpn test-model test-clients test-api e2e cluster-bin cluster-up cluster-down images sbom generate check-generated bench-operator clean

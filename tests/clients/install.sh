@@ -4,16 +4,10 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 state=target/clients
 here=tests/clients
-command -v python3 >/dev/null || { echo "python3 with venv is needed (apt-get install python3-venv)" >&2; exit 1; }
 command -v npm >/dev/null || { echo "node and npm are needed (apt-get install npm)" >&2; exit 1; }
-mkdir -p "$state"
 
-if ! cmp -s "$here/requirements.txt" "$state/requirements.txt"; then
-  echo "installing the Python clients (about 150 MB)"
-  python3 -m venv "$state/venv"
-  "$state/venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
-  cp "$here/requirements.txt" "$state/requirements.txt"
-fi
+# About 150 MB.
+build/venv.sh "$state" "$here/requirements.txt"
 if ! cmp -s "$here/package.json" "$state/package.json"; then
   echo "installing the npm client"
   (cp "$here/package.json" "$state/package.json.new" && mkdir -p "$state/node" && cp "$here/package.json" "$state/node/" \
