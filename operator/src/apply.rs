@@ -27,6 +27,7 @@ mod write;
 
 pub use cilium::Cilium;
 pub use error::Error;
+pub(crate) use secrets::trust;
 use ownership::Ownership;
 use write::{Onto, force, merge};
 

@@ -8,6 +8,7 @@
 mod apply;
 mod ca;
 mod gateway;
+mod handover;
 mod leaf;
 mod rotation;
 #[cfg(test)]
@@ -23,7 +24,7 @@ use sha2::{Digest, Sha256};
 pub(crate) use self::{
     apply::AuthorityStore,
     ca::Authority,
-    gateway::keep,
+    gateway::{bundle, keep, merge_params},
     leaf::{Leaf, LeafNames},
     rotation::{KnownLeaf, LeafVerdict, judge},
 };
@@ -39,6 +40,10 @@ pub(crate) const FINGERPRINT: &str = "alcazar.dev/certificate-sha256";
 pub(crate) const TLS_CRT: &str = "tls.crt";
 pub(crate) const TLS_KEY: &str = "tls.key";
 pub(crate) const CA_CRT: &str = "ca.crt";
+/// In the authority's own Secret: the certificates of those before it, in PEM.
+const OLDER_CRT: &str = "older.crt";
+/// Annotation of the same: RFC 3339 time at which it took over from them.
+const TOOK_OVER: &str = "alcazar.dev/took-over-at";
 
 const fn days(n: i64) -> SignedDuration {
     SignedDuration::from_hours(24 * n)
@@ -92,6 +97,15 @@ fn fingerprint(certificate: &CertificateDer<'_>) -> String {
 fn hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+/// Lower-case hex SHA-256 of certificates one after the other: the identity of a bundle, however its text is laid out.
+fn bundle_fingerprint<'a>(certificates: impl IntoIterator<Item = &'a CertificateDer<'static>>) -> String {
+    let mut hash = Sha256::new();
+    for certificate in certificates {
+        hash.update(certificate);
+    }
+    hex(&hash.finalize())
 }
 
 fn read_certificate(pem: &[u8]) -> Result<CertificateDer<'static>, CertificateError> {

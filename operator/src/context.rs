@@ -7,6 +7,7 @@ use kube::Client;
 
 use crate::{
     apply::Cilium,
+    authority::AuthorityStore,
     secrets::Secrets,
     settings::Settings,
     store::Stores,
@@ -26,6 +27,8 @@ pub struct Context {
     pub stores: Stores,
     /// Metadata of Secrets, read by name and remembered for a while.
     pub secrets: Secrets,
+    /// The one certificate authority, for model ports and for the gateway.
+    pub(crate) authority: AuthorityStore,
     /// What is remembered of an optional kind.
     pub cilium: Cilium,
     /// Events, one for each transition.

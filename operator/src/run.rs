@@ -13,7 +13,8 @@ use tracing::{error, info};
 use crate::{
     admin::{self, Admin},
     apply::Cilium,
-    authority, canary,
+    authority::{self, AuthorityStore},
+    canary,
     context::{Clock, Context, FIELD_MANAGER},
     controller::{api_key::LlmApiKeys, deployment::LlmDeployments, model::LlmModels, vpn_peer::LlmVpnPeers},
     env_vars,
@@ -135,6 +136,7 @@ async fn connect(settings: Settings) -> Result<(Arc<Context>, Election), Error> 
     let ctx = Context {
         recorder: Recorder::new(client.clone(), reporter, metrics.clone()),
         secrets: Secrets::new(client.clone()),
+        authority: AuthorityStore::new(&namespace, FIELD_MANAGER),
         cilium: Cilium::default(),
         client,
         settings: Arc::new(settings),

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::panic, reason = "a program of tests alone: a panic is how a test tells that it failed")]
 
+mod authority;
 mod cilium;
 mod crds;
 mod drift;

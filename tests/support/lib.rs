@@ -4,6 +4,7 @@
 
 pub mod apply;
 pub mod cluster;
+pub mod gateway;
 pub mod kinds;
 pub mod kubelet;
 pub mod namespace;

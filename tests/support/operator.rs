@@ -7,6 +7,9 @@ use std::{
 
 use crate::{Cluster, TestNamespace, cluster::repo};
 
+/// What the kubelet tells every pod.
+const OF_POD: [(&str, &str); 2] = [("KUBERNETES_SERVICE_HOST", "10.96.0.1"), ("KUBERNETES_SERVICE_PORT", "443")];
+
 /// A running operator; killed when dropped.
 pub struct Operator {
     child: Child,
@@ -30,7 +33,16 @@ impl Operator {
     /// As [`Operator::start`].
     #[must_use]
     pub fn start_with(cluster: &Cluster, namespace: &TestNamespace, settings: &str) -> Self {
-        Self::start_in(cluster, namespace, settings, &[])
+        Self::start_in(cluster, namespace, &namespace.name, settings, &[])
+    }
+
+    /// [`Operator::start`] on all namespaces, as a pod.
+    ///
+    /// # Panics
+    /// As [`Operator::start`].
+    #[must_use]
+    pub fn start_everywhere(cluster: &Cluster, namespace: &TestNamespace) -> Self {
+        Self::start_in(cluster, namespace, "", "", &OF_POD)
     }
 
     /// [`Operator::start`] with what the kubelet tells every pod of the API server's address.
@@ -39,20 +51,24 @@ impl Operator {
     /// As [`Operator::start`].
     #[must_use]
     pub fn start_as_pod(cluster: &Cluster, namespace: &TestNamespace) -> Self {
-        let told = [("KUBERNETES_SERVICE_HOST", "10.96.0.1"), ("KUBERNETES_SERVICE_PORT", "443")];
-        Self::start_in(cluster, namespace, "", &told)
+        Self::start_in(cluster, namespace, &namespace.name, "", &OF_POD)
     }
 
-    fn start_in(cluster: &Cluster, namespace: &TestNamespace, settings: &str, variables: &[(&str, &str)]) -> Self {
+    fn start_in(
+        cluster: &Cluster,
+        namespace: &TestNamespace,
+        watched: &str,
+        settings: &str,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let folder = repo("target/test-operators");
         std::fs::create_dir_all(&folder).expect("target/ should be writable");
         let path = folder.join(format!("{}.yaml", namespace.name));
         let log = folder.join(format!("{}.log", namespace.name));
         // Addresses for documentation (RFC 5737) instead of a lookup: the tests have no internet and ask nobody.
         let text = format!(
-            "runtimeImage: localhost/alcazar/runtime:0.1.0\nwatchNamespaces: [{}]\nadminListen: 127.0.0.1:0\ncanaryListen: 127.0.0.1:0\n\
-             sourceCidrs: {{huggingface.co: [203.0.113.0/24]}}\n{settings}\n",
-            namespace.name
+            "runtimeImage: localhost/alcazar/runtime:0.1.0\nwatchNamespaces: [{watched}]\nadminListen: 127.0.0.1:0\ncanaryListen: 127.0.0.1:0\n\
+             sourceCidrs: {{huggingface.co: [203.0.113.0/24]}}\n{settings}\n"
         );
         std::fs::write(&path, text).expect("the settings should be writable");
         let append = std::fs::File::options().create(true).append(true).open(&log).expect("the log should open");

@@ -1,36 +1,28 @@
-//! The operator with exactly what the chart grants it: nothing that it asks for is refused, and nothing that it may do is
+//! The programs with exactly what the chart grants them: nothing that they ask for is refused, and nothing that they may do is
 //! never done. What was asked is read from the API server's own audit log.
+
+mod cluster_wide;
+mod gateway;
+mod life;
 
 use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-use alcazar_crds::llm_model::LlmModel;
-use alcazar_tests::{
-    Cluster, TestNamespace,
-    apply::apply_yaml,
-    kinds::deployments,
-    kubelet,
-    operator::Operator,
-    wait::{SHORT, wait_for},
-};
+use alcazar_tests::{Cluster, TestNamespace, operator::Operator};
 use k8s_openapi::api::{
-    apps::v1::Deployment,
     authentication::v1::{TokenRequest, TokenRequestSpec},
-    batch::v1::Job,
-    core::v1::{PersistentVolumeClaim, Secret, Service, ServiceAccount},
-    networking::v1::NetworkPolicy,
-    policy::v1::PodDisruptionBudget,
+    core::v1::ServiceAccount,
 };
 use kube::{
-    Api, Client,
-    api::{ApiResource, DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams},
+    Api,
+    api::{DynamicObject, PostParams},
 };
 use serde_json::{Value, json};
 
+use self::life::live;
 use crate::chart;
 
 /// Granted and not seen here, each with the reason.
@@ -89,137 +81,96 @@ fn asked(log: &Path, user: &str) -> BTreeSet<(Right, u64)> {
         .collect()
 }
 
-/// The chart's account of the operator in the test's namespace, and a kubeconfig with its token alone.
-async fn account(cluster: &Cluster, namespace: &TestNamespace) -> (BTreeSet<Right>, String, PathBuf) {
-    let watched = format!("watchNamespaces=[\"{}\"]", namespace.name);
-    let kinds = ["ServiceAccount", "Role", "RoleBinding"];
-    let objects = chart::render("t", &namespace.name, &[&watched], &kinds);
-    let of_operator: Vec<DynamicObject> = objects
-        .into_iter()
-        .filter(|object| object.metadata.name.as_deref().is_some_and(|name| name.starts_with("t-operator")))
-        .collect();
-    for object in &of_operator {
-        chart::apply(&cluster.client, object).await;
+/// An account of the chart: what it may do, and a kubeconfig with its token alone.
+struct Account {
+    granted: BTreeSet<Right>,
+    user: String,
+    cluster: Cluster,
+    objects: Vec<DynamicObject>,
+}
+
+impl Account {
+    /// That of a program, of a release with these values in the test's namespace. `is_its` chooses its objects by their names.
+    async fn make(
+        cluster: &Cluster,
+        namespace: &TestNamespace,
+        (release, name): (&str, &str),
+        set: &[&str],
+        is_its: impl Fn(&str) -> bool,
+    ) -> Self {
+        let kinds = ["ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"];
+        let mut objects = chart::render(release, &namespace.name, set, &kinds);
+        objects.retain(|object| object.metadata.name.as_deref().is_some_and(&is_its));
+        for object in &objects {
+            chart::apply(&cluster.client, object).await;
+        }
+        let request = TokenRequest {
+            spec: TokenRequestSpec { expiration_seconds: Some(3600), ..TokenRequestSpec::default() },
+            ..TokenRequest::default()
+        };
+        let accounts: Api<ServiceAccount> = namespace.api();
+        let token = accounts.create_token_request(name, &PostParams::default(), &request).await;
+        let token = token.expect("there should be a token").status.expect("a token has a status").token;
+        Self {
+            granted: granted(&objects),
+            user: format!("system:serviceaccount:{}:{name}", namespace.name),
+            cluster: Cluster {
+                client: cluster.client.clone(),
+                kubeconfig: kubeconfig(&cluster.kubeconfig, &namespace.name, &token),
+            },
+            objects,
+        }
     }
-    let accounts: Api<ServiceAccount> = namespace.api();
-    let request = TokenRequest {
-        spec: TokenRequestSpec { expiration_seconds: Some(3600), ..TokenRequestSpec::default() },
-        ..TokenRequest::default()
-    };
-    let token = accounts.create_token_request("t-operator", &PostParams::default(), &request).await;
-    let token = token.expect("there should be a token").status.expect("a token has a status").token;
-    let text = fs::read_to_string(&cluster.kubeconfig).expect("the kubeconfig should be readable");
+
+    /// Holds what it asked for against what it may.
+    fn judge(&self, audit: &Path, unseen: &[(&str, &str)], is_exempt: impl Fn(&str) -> bool) {
+        let requests = asked(audit, &self.user);
+        let refused: Vec<_> = requests.iter().filter(|(_, code)| *code == 403).collect();
+        assert!(refused.is_empty(), "asked for and not granted: {refused:?}");
+        let done: BTreeSet<Right> = requests.into_iter().map(|(right, _)| right).collect();
+        let ungranted: Vec<_> = done.difference(&self.granted).collect();
+        assert!(ungranted.is_empty(), "used and not in the chart's rules: {ungranted:?}");
+        let idle: Vec<_> = self
+            .granted
+            .difference(&done)
+            .filter(|right| !is_exempt(right) && !unseen.iter().any(|(unseen, _)| unseen == right))
+            .collect();
+        assert!(idle.is_empty(), "granted and never used: {idle:?}; used: {done:?}");
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        let _ = self.cluster.kubeconfig.parent().map(fs::remove_dir_all);
+    }
+}
+
+/// Beside the administrator's, with a token in place of his certificate, and the namespace that pods are told of.
+fn kubeconfig(of_admin: &Path, namespace: &str, token: &str) -> PathBuf {
+    let text = fs::read_to_string(of_admin).expect("the kubeconfig should be readable");
     let mut config: Value = serde_yaml::from_str(&text).expect("the kubeconfig should be YAML");
     for user in config["users"].as_array_mut().expect("there should be users") {
         user["user"] = json!({"token": token});
     }
+    for context in config["contexts"].as_array_mut().expect("there should be contexts") {
+        context["context"]["namespace"] = json!(namespace);
+    }
     let folder = tempfile::Builder::new().prefix("alcazar-").tempdir().expect("there should be a folder").keep();
     let path = folder.join("kubeconfig");
     fs::write(&path, serde_yaml::to_string(&config).expect("YAML")).expect("the kubeconfig should be writable");
-    (granted(&of_operator), format!("system:serviceaccount:{}:t-operator", namespace.name), path)
-}
-
-async fn merge(api: &Api<DynamicObject>, name: &str, patch: Value) {
-    api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.expect("it should be patchable");
-}
-
-/// A second child of the same owner, as an older version could have left it: the operator takes it away.
-async fn leave_behind(client: &Client, namespace: &TestNamespace, resource: &ApiResource, child: &str) {
-    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace.name, resource);
-    let mut stray = wait_for(child, SHORT, async || api.get(child).await.map_err(|error| error.to_string())).await;
-    let (labels, owners) = (stray.metadata.labels.take(), stray.metadata.owner_references.take());
-    stray.metadata = ObjectMeta {
-        name: Some("stray".to_owned()),
-        namespace: Some(namespace.name.clone()),
-        labels,
-        owner_references: owners,
-        ..ObjectMeta::default()
-    };
-    stray.data["status"] = Value::Null;
-    // What the API server gives once: addresses, a Job's selector.
-    for field in ["clusterIP", "clusterIPs", "selector"] {
-        if resource.kind == "Service" || resource.kind == "Job" {
-            stray.data["spec"][field] = Value::Null;
-        }
-    }
-    if resource.kind == "Job" {
-        stray.data["spec"]["template"]["metadata"] = Value::Null;
-    }
-    api.create(&PostParams::default(), &stray).await.unwrap_or_else(|error| panic!("a stray {child}: {error}"));
-    wait_for("the stray child to go", SHORT, async || match api.get_opt("stray").await {
-        Ok(None) => Ok(()),
-        Ok(Some(left)) if left.metadata.deletion_timestamp.is_some() => Ok(()),
-        other => Err(format!("{}: {:?}", resource.kind, other.map(|found| found.is_some()))),
-    })
-    .await;
-}
-
-async fn leave_all_behind(client: &Client, namespace: &TestNamespace) {
-    let jobs: Vec<Job> = namespace.api::<Job>().list(&ListParams::default()).await.expect("Jobs").items;
-    let job = jobs.first().map(kube::ResourceExt::name_any).expect("there should be a fetch Job");
-    for (resource, child) in [
-        (ApiResource::erase::<Deployment>(&()), "d"),
-        (ApiResource::erase::<Service>(&()), "d"),
-        (ApiResource::erase::<ServiceAccount>(&()), "d"),
-        (ApiResource::erase::<NetworkPolicy>(&()), "d-serve"),
-        (ApiResource::erase::<PersistentVolumeClaim>(&()), "d-weights"),
-        (ApiResource::erase::<Job>(&()), job.as_str()),
-        (ApiResource::erase::<LlmModel>(&()), "d"),
-    ] {
-        leave_behind(client, namespace, &resource, child).await;
-    }
-}
-
-/// Takes the operator through what it does in its life.
-async fn live(client: &Client, namespace: &TestNamespace) {
-    let source = "source: {huggingFace: {repo: a/b, revision: 12fd25f77366fa6b3b4b768ec3050bf629380bac}}";
-    let yaml = format!(
-        "apiVersion: alcazar.dev/v1alpha1\nkind: LlmDeployment\nmetadata: {{name: d}}\n\
-         spec: {{model: {{{source}}}, access: {{mode: Direct}}, replicas: 2}}\n---\n\
-         apiVersion: alcazar.dev/v1alpha1\nkind: LlmApiKey\nmetadata: {{name: k}}\nspec: {{secretName: k-key, owner: o}}\n---\n\
-         apiVersion: alcazar.dev/v1alpha1\nkind: LlmVpnPeer\nmetadata: {{name: p}}\n\
-         spec: {{publicKey: hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=, address: 10.88.0.9, owner: o}}\n"
-    );
-    apply_yaml(client, &namespace.name, &yaml).await;
-    kubelet::seal(namespace, "d", kubelet::DIGEST).await;
-    kubelet::serve(namespace, "d", 2).await;
-    let (secrets, budgets): (Api<Secret>, Api<PodDisruptionBudget>) = (namespace.api(), namespace.api());
-    wait_for("the key's Secret", SHORT, async || secrets.get("k-key").await.map(|_| ()).map_err(|e| e.to_string()))
-        .await;
-    wait_for("the budget", SHORT, async || budgets.get("d").await.map(|_| ()).map_err(|e| e.to_string())).await;
-    leave_all_behind(client, namespace).await;
-    // Fewer replicas: the budget goes.
-    merge(&deployments(namespace), "d", json!({"spec": {"replicas": 1}})).await;
-    wait_for("the budget to go", SHORT, async || match budgets.get_opt("d").await {
-        Ok(None) => Ok(()),
-        other => Err(format!("{:?}", other.map(|found| found.is_some()))),
-    })
-    .await;
-    deployments(namespace).delete("d", &DeleteParams::default()).await.expect("it should be deletable");
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    path
 }
 
 #[tokio::test]
 async fn the_operator_does_all_that_it_may_and_may_all_that_it_does() {
     let cluster = Cluster::connect().await;
     let namespace = TestNamespace::create(&cluster.client, "least").await;
-    let (granted, user, kubeconfig) = account(&cluster, &namespace).await;
-    let alone = Cluster { client: cluster.client.clone(), kubeconfig: kubeconfig.clone() };
-    let operator = Operator::start_as_pod(&alone, &namespace);
+    let watched = format!("watchNamespaces=[\"{}\"]", namespace.name);
+    let is_its = |name: &str| name.starts_with("t-operator");
+    let account = Account::make(&cluster, &namespace, ("t", "t-operator"), &[&watched], is_its).await;
+    let operator = Operator::start_as_pod(&account.cluster, &namespace);
     live(&cluster.client, &namespace).await;
-    let log = cluster.kubeconfig.with_file_name("audit.log");
-    let requests = asked(&log, &user);
+    account.judge(&cluster.kubeconfig.with_file_name("audit.log"), &UNSEEN, |right| right.starts_with(BY_NAME));
     drop(operator);
-    fs::remove_dir_all(kubeconfig.parent().expect("it lies in a folder")).expect("the folder should be removable");
-    let refused: Vec<_> = requests.iter().filter(|(_, code)| *code == 403).collect();
-    assert!(refused.is_empty(), "asked for and not granted: {refused:?}");
-    let done: BTreeSet<Right> = requests.into_iter().map(|(right, _)| right).collect();
-    let ungranted: Vec<_> = done.difference(&granted).collect();
-    assert!(ungranted.is_empty(), "used and not in the chart's rules: {ungranted:?}");
-    let idle: Vec<_> = granted
-        .difference(&done)
-        .filter(|right| !right.starts_with(BY_NAME) && !UNSEEN.iter().any(|(unseen, _)| unseen == right))
-        .collect();
-    assert!(idle.is_empty(), "granted and never used: {idle:?}; used: {done:?}");
     namespace.close().await;
 }

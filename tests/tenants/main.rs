@@ -6,5 +6,7 @@
 
 mod admission;
 mod chart;
+mod cli;
 mod least_privilege;
 mod namespace_admin;
+mod sources;

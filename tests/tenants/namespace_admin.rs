@@ -27,7 +27,7 @@ use crate::chart;
 const REVISION: &str = "12fd25f77366fa6b3b4b768ec3050bf629380bac";
 
 /// The tenant's client, with `admin` and the chart's `alcazar-edit` in this namespace alone.
-async fn tenant(cluster: &Cluster, namespace: &TestNamespace) -> Client {
+pub(crate) async fn tenant(cluster: &Cluster, namespace: &TestNamespace) -> Client {
     let release = format!("r-{}", namespace.name);
     let user = format!("admin-of-{}", namespace.name);
     for role in chart::render(&release, &namespace.name, &[], &["ClusterRole"]) {
@@ -57,7 +57,7 @@ fn deployment(name: &str, more: &Value) -> Value {
 }
 
 /// What the API server says to the tenant.
-async fn ask(tenant: &Client, namespace: &str, object: &Value) -> Result<(), String> {
+pub(crate) async fn ask(tenant: &Client, namespace: &str, object: &Value) -> Result<(), String> {
     let object = &parse(&object.to_string())[0];
     apply::apply(tenant, namespace, object).await.map(|_| ()).map_err(|error| error.to_string())
 }

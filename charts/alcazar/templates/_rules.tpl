@@ -60,14 +60,14 @@
 {{/* What the gateway may do with objects in namespaces. No Secret, no pod. */}}
 {{- define "alcazar.gatewayRules" -}}
 - apiGroups: [alcazar.dev]
-  resources: [llmapikeys, llmvpnpeers, llmdeployments]
-  verbs: [get, list, watch]
+  resources: [llmapikeys, llmdeployments{{ if .Values.gateway.vpn.enabled }}, llmvpnpeers{{ end }}]
+  verbs: [list, watch]
 # What a key was used for, and when a peer was last there.
 - apiGroups: [alcazar.dev]
-  resources: [llmapikeys/status, llmvpnpeers/status]
+  resources: [llmapikeys/status{{ if .Values.gateway.vpn.enabled }}, llmvpnpeers/status{{ end }}]
   verbs: [patch]
 # Where the model pods are.
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 {{- end -}}

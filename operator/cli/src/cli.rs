@@ -41,7 +41,7 @@ pub enum Keys {
     Create(CreateKey),
     /// Revoke a key in the cluster now; where its YAML is in Git, set `spec.state: Revoked` there too.
     Revoke(RevokeKey),
-    /// List keys: owner, state, expiry, last use. Never the key, which nobody has.
+    /// List keys: owner, state, expiry, last use, requests and tokens so far. Never the key, which nobody has.
     List(ListKeys),
 }
 

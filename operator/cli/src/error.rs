@@ -27,6 +27,8 @@ pub enum Error {
     Cluster { why: String },
     #[error("failed to {action}: {why}")]
     Api { action: String, why: String },
+    #[error("failed to find namespace {namespace}: the cluster has none of that name; `kubectl get namespaces` lists them")]
+    Namespace { namespace: String },
     #[error("failed to accept the model: {why}")]
     Signature { why: String },
     #[error("failed to accept the audit log: {why}")]
@@ -56,6 +58,7 @@ impl Error {
             | Self::Server { .. } => 2,
             Self::Cluster { .. }
             | Self::Api { .. }
+            | Self::Namespace { .. }
             | Self::Signature { .. }
             | Self::Audit { .. }
             | Self::Read { .. }

@@ -41,14 +41,16 @@ pub fn shown_once(key: &str) -> String {
     format!("The key, shown only now; its owner needs it, nobody else does:\n\n    {key}\n\n")
 }
 
+const COLUMNS: usize = 9;
+
 /// One line a key, columns wide enough for what is in them.
 #[must_use]
 pub fn table(keys: &[LlmApiKey], with_namespace: bool) -> String {
-    let head = ["NAMESPACE", "NAME", "OWNER", "STATE", "READY", "EXPIRES", "LAST USED"].map(str::to_owned);
-    let rows: Vec<[String; 7]> = std::iter::once(head).chain(keys.iter().map(row)).collect();
+    let head = ["NAMESPACE", "NAME", "OWNER", "STATE", "READY", "EXPIRES", "LAST USED", "REQUESTS", "TOKENS"].map(str::to_owned);
+    let rows: Vec<[String; COLUMNS]> = std::iter::once(head).chain(keys.iter().map(row)).collect();
     let skip = usize::from(!with_namespace);
     let widths: Vec<usize> =
-        (0..7).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()).collect();
+        (0..COLUMNS).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()).collect();
     let mut text = String::new();
     for row in &rows {
         let mut line = String::new();
@@ -60,8 +62,9 @@ pub fn table(keys: &[LlmApiKey], with_namespace: bool) -> String {
     text
 }
 
-fn row(key: &LlmApiKey) -> [String; 7] {
+fn row(key: &LlmApiKey) -> [String; COLUMNS] {
     let status = key.status.clone().unwrap_or_default();
+    let usage = status.usage.unwrap_or_default();
     let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
     let state = match key.spec.state {
         GrantState::Active => "Active",
@@ -77,6 +80,8 @@ fn row(key: &LlmApiKey) -> [String; 7] {
         ready.map_or_else(|| "Unknown".to_owned(), |ready| format!("{} ({})", ready.status, ready.reason)),
         time(key.spec.expires_at.as_ref()),
         time(status.last_used_time.as_ref()),
+        usage.requests.to_string(),
+        usage.prompt_tokens.saturating_add(usage.completion_tokens).to_string(),
     ]
 }
 

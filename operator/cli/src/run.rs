@@ -32,6 +32,10 @@ pub fn run(cli: Cli) -> Result<(), Error> {
         Command::Keys(Keys::List(arguments)) => runtime.block_on(async {
             let (all, client) = (arguments.all_namespaces, cluster::connect().await?);
             let found = cluster::keys(&client, arguments.namespace.as_deref(), all).await?;
+            if found.is_empty() {
+                print::aside("no keys\n");
+                return Ok(());
+            }
             print::result(&keys::table(&found, all))
         }),
         Command::Model(Model::Sign(arguments)) => print::result(&model::sign(&arguments)?),

@@ -14,9 +14,11 @@ use serde_json::Value;
 
 use super::{Error, Onto, Place, ownership};
 use crate::{
+    authority::{bundle, merge_params},
     children::Owner,
     compare,
     context::{Context, FIELD_MANAGER},
+    store::Key,
     telemetry::api_errors::Fault,
 };
 
@@ -44,6 +46,31 @@ async fn bring(ctx: &Context, owner: &Owner, desired: &Secret) -> Result<Secret,
     };
     ownership::of_secret(&found, owner).check(&at)?;
     write(ctx, &at, &body, Onto::Object(&found.uid)).await
+}
+
+/// Replaces the bundle in a Secret of the owner, and leaves certificate and key as they are.
+pub(crate) async fn trust(ctx: &Context, owner: &Owner, name: &str, bundle_pem: &str) -> Result<Secret, Error> {
+    let at = Place { kind: "Secret".to_owned(), key: Key::new(&owner.namespace, name) };
+    let found = match ctx.secrets.known(&at.key) {
+        Some(Some(found)) => Some(found),
+        _ => ctx.secrets.read(&at.key).await.map_err(|failure| at.failed("look up", *failure.source))?,
+    };
+    if let Some(found) = &found {
+        ownership::of_secret(found, owner).check(&at)?;
+    }
+    let uid = found.map(|found| found.uid.clone()).unwrap_or_default();
+    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &owner.namespace);
+    let written = api.patch(name, &merge_params(), &Patch::Merge(bundle(&uid, bundle_pem))).await;
+    match written {
+        Ok(secret) => {
+            ctx.secrets.remember(&at.key, Some(Arc::new(secret.metadata.clone().into())));
+            Ok(secret)
+        }
+        Err(source) => {
+            ctx.secrets.forget(&at.key);
+            Err(at.failed("renew the bundle of", source))
+        }
+    }
 }
 
 async fn write(ctx: &Context, at: &Place, body: &Value, onto: Onto<'_>) -> Result<Secret, Error> {

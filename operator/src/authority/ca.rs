@@ -6,7 +6,9 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use sha2::{Digest, Sha256};
 
 use super::{
-    CertificateError, Leaf, LeafNames, PrivateKeyPem, Validity, days, fingerprint, hex,
+    CertificateError, Leaf, LeafNames, PrivateKeyPem, Validity, bundle_fingerprint, days, fingerprint,
+    handover::Handover,
+    hex,
     leaf::{sign_leaf, verifies},
     read_certificate,
 };
@@ -15,6 +17,8 @@ use super::{
 const CA_LIFE: SignedDuration = days(3650);
 /// With less than this left the certificate is renewed with the same key, so that leaves stay valid under both.
 const CA_RENEW_BEFORE: SignedDuration = days(365);
+/// How the name of every authority of ours begins.
+pub(super) const NAME: &str = "Alcazar model ports";
 
 /// A certificate authority that can sign leaves.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub(crate) struct Authority {
     certificate_pem: String,
     key_pem: PrivateKeyPem,
     fingerprint: String,
+    /// Those before it, while they matter.
+    handover: Option<Handover>,
 }
 
 /// A certificate of the authority with the time it ends, as it goes into its Secret.
@@ -43,7 +49,14 @@ impl Authority {
 
     /// The same key under a new certificate.
     pub(super) fn renew(&self, now: Timestamp) -> Result<MadeAuthority, CertificateError> {
-        Self::self_sign(read_key(self.key_pem.expose())?, now)
+        let mut made = Self::self_sign(read_key(self.key_pem.expose())?, now)?;
+        made.authority.handover.clone_from(&self.handover);
+        Ok(made)
+    }
+
+    /// The same authority, with those that it takes over from.
+    pub(super) fn after(self, handover: Option<Handover>) -> Self {
+        Self { handover, ..self }
     }
 
     /// Reads what a Secret holds and proves that key and certificate belong together.
@@ -57,6 +70,7 @@ impl Authority {
             certificate,
             certificate_pem: certificate_pem.to_owned(),
             key_pem: PrivateKeyPem(key_pem.to_owned()),
+            handover: None,
         };
         let names = LeafNames::of("trial", "trial");
         let trial = authority.issue(&names, now)?;
@@ -82,6 +96,7 @@ impl Authority {
             certificate_pem: certificate.pem(),
             certificate: certificate.der().clone(),
             key_pem,
+            handover: None,
         };
         Ok(MadeAuthority { authority, not_after: validity.not_after })
     }
@@ -91,18 +106,39 @@ impl Authority {
         sign_leaf(&self.issuer, names, now)
     }
 
-    /// The certificate in PEM: the trust bundle.
-    pub(crate) fn certificate_pem(&self) -> &str {
+    /// Its own certificate in PEM.
+    pub(super) fn certificate_pem(&self) -> &str {
         &self.certificate_pem
     }
 
+    /// What clients and servers are to trust now, in PEM: its own certificate, then those of the authorities before it.
+    pub(crate) fn bundle_pem(&self, now: Timestamp) -> String {
+        let older = self.handover.as_ref().map(|handover| handover.trusted_pem(now)).unwrap_or_default();
+        format!("{}\n{older}", self.certificate_pem.trim_end())
+    }
+
+    /// [`bundle_fingerprint`] of [`Self::bundle_pem`].
+    pub(super) fn bundle_fingerprint(&self, now: Timestamp) -> String {
+        let older = self.handover.iter().flat_map(|handover| handover.trusted(now));
+        bundle_fingerprint(std::iter::once(&self.certificate).chain(older))
+    }
+
+    /// Those before it, while leaves of theirs may stay.
+    pub(super) fn older_signers(&self, now: Timestamp) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.handover.iter().flat_map(move |handover| handover.signers(now))
+    }
+
+    pub(super) fn handover(&self) -> Option<&Handover> {
+        self.handover.as_ref()
+    }
+
     /// The certificate in DER.
-    pub(crate) fn certificate(&self) -> &CertificateDer<'static> {
+    pub(super) fn certificate(&self) -> &CertificateDer<'static> {
         &self.certificate
     }
 
     /// Lower-case hex SHA-256 of the certificate.
-    pub(crate) fn fingerprint(&self) -> &str {
+    pub(super) fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
@@ -127,7 +163,7 @@ fn ca_params(key: &KeyPair, validity: Validity) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name.remove(DnType::CommonName);
     params.distinguished_name.push(DnType::OrganizationName, "Alcazar");
-    params.distinguished_name.push(DnType::CommonName, format!("Alcazar model ports {}", &hex(&key_hash)[..8]));
+    params.distinguished_name.push(DnType::CommonName, format!("{NAME} {}", &hex(&key_hash)[..8]));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     validity.write_to(&mut params);

@@ -12,11 +12,12 @@ use kube::{
     Api,
     api::{Patch, PatchParams},
 };
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
-    Authority, AuthorityStore, CA_CRT, CertificateError, FINGERPRINT, KnownLeaf, Leaf, LeafNames, LeafVerdict,
+    Authority, CA_CRT, CertificateError, FINGERPRINT, KnownLeaf, Leaf, LeafNames, LeafVerdict,
     NOT_AFTER, TLS_CRT, TLS_KEY, apply::EnsureError, judge, vpn,
 };
 use crate::{
@@ -54,14 +55,13 @@ pub(super) enum Error {
 
 /// Looks after the gateway's objects until `stop`; a failure is logged, counted and tried again. Only the leader runs it.
 pub(crate) async fn keep(ctx: &Context, stop: CancellationToken) {
-    let authority = AuthorityStore::new(ctx.namespace.clone(), FIELD_MANAGER);
     let settings = &ctx.settings.gateway;
     if !settings.enabled {
         stop.cancelled().await;
         return;
     }
     loop {
-        let wait = match ensure(ctx, &authority, settings).await {
+        let wait = match ensure(ctx, settings).await {
             Ok(()) => LOOK_AGAIN,
             Err(failure) => {
                 let cause = std::error::Error::source(&failure).map(ToString::to_string).unwrap_or_default();
@@ -76,9 +76,9 @@ pub(crate) async fn keep(ctx: &Context, stop: CancellationToken) {
     }
 }
 
-async fn ensure(ctx: &Context, authority: &AuthorityStore, settings: &Gateway) -> Result<(), Error> {
+async fn ensure(ctx: &Context, settings: &Gateway) -> Result<(), Error> {
     let now = ctx.clock.now();
-    let authority = authority.get(&ctx.client, now).await.map_err(|source| Error::Authority { source })?;
+    let authority = ctx.authority.get(&ctx.client, now).await.map_err(|source| Error::Authority { source })?;
     // All are tried, so that one that fails holds back no other.
     let client = ensure_leaf(ctx, &authority, gateway::CLIENT_SECRET, &LeafNames::of_gateway_client(), now).await;
     let public = match &settings.tls_secret_name {
@@ -111,12 +111,29 @@ async fn ensure_leaf(
     if verdict == LeafVerdict::Keep {
         return Ok(());
     }
+    let failed = |source| Error::Write { kind: "Secret", name, source };
+    if let (LeafVerdict::StaleBundle, Some(stored)) = (verdict, &stored) {
+        info!(secret = name, "writing a new bundle for the gateway");
+        let uid = stored.metadata.uid.as_deref().unwrap_or_default();
+        let body = bundle(uid, &authority.bundle_pem(now));
+        return secrets.patch(name, &merge_params(), &Patch::Merge(body)).await.map(drop).map_err(failed);
+    }
     let leaf = authority.issue(names, now).map_err(|source| Error::Issue { name, source })?;
     info!(secret = name, ?verdict, not_after = %leaf.not_after, "writing a new certificate for the gateway");
-    let secret = secret(name, &ctx.namespace, &leaf, authority.certificate_pem());
+    let secret = secret(name, &ctx.namespace, &leaf, &authority.bundle_pem(now));
     let params = PatchParams::apply(FIELD_MANAGER).force();
     let written = secrets.patch(name, &params, &Patch::Apply(secret)).await;
-    written.map(drop).map_err(|source| Error::Write { kind: "Secret", name, source })
+    written.map(drop).map_err(failed)
+}
+
+/// What replaces the bundle of that very Secret and nothing else in it, as a merge patch.
+pub(crate) fn bundle(uid: &str, bundle_pem: &str) -> Value {
+    json!({"metadata": {"uid": uid}, "data": {CA_CRT: ByteString(bundle_pem.as_bytes().to_vec())}})
+}
+
+/// For [`bundle`].
+pub(crate) fn merge_params() -> PatchParams {
+    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
 }
 
 fn read(secret: &Secret) -> Option<KnownLeaf> {
@@ -171,12 +188,12 @@ mod tests {
         .unwrap();
         let names = public_names("alcazar-system", &settings);
         let leaf = authority.issue(&names, now).unwrap();
-        let stored = secret(gateway::TLS_SECRET, "alcazar-system", &leaf, authority.certificate_pem());
+        let stored = secret(gateway::TLS_SECRET, "alcazar-system", &leaf, &authority.bundle_pem(now));
         assert!(is_ours(&stored.metadata));
         assert_eq!(judge(read(&stored).as_ref(), &authority, &names, now), LeafVerdict::Keep);
         let without_vpn = public_names("alcazar-system", &Gateway::default());
         let leaf = authority.issue(&without_vpn, now).unwrap();
-        let stored = secret(gateway::TLS_SECRET, "alcazar-system", &leaf, authority.certificate_pem());
+        let stored = secret(gateway::TLS_SECRET, "alcazar-system", &leaf, &authority.bundle_pem(now));
         assert_eq!(judge(read(&stored).as_ref(), &authority, &names, now), LeafVerdict::WrongNames);
         assert!(!is_ours(&ObjectMeta::default()), "cert-manager's");
     }

@@ -2,10 +2,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 use rcgen::KeyPair;
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls_pki_types::{CertificateDer, UnixTime, pem::PemObject as _};
 
 use super::{
-    Authority, LeafNames, days, fingerprint,
+    Authority, LeafNames, bundle_fingerprint, days, fingerprint,
+    handover::INTRODUCED_FOR,
     leaf::{carries, verifies},
     read_certificate,
 };
@@ -19,8 +20,8 @@ pub(crate) struct KnownLeaf {
     certificate: CertificateDer<'static>,
     /// Lower-case hex SHA-256 of the certificate.
     pub(crate) fingerprint: String,
-    /// `ca.crt` beside it, as a fingerprint; empty when it could not be read.
-    ca_fingerprint: String,
+    /// Of `ca.crt` beside it; empty when it could not be read.
+    bundle_fingerprint: String,
 }
 
 impl KnownLeaf {
@@ -31,8 +32,9 @@ impl KnownLeaf {
         let public = key.public_key_raw();
         // The certificate holds the public half as one run of bytes, so a foreign key is found out without a parser.
         certificate.windows(public.len()).find(|window| *window == public)?;
-        let ca_fingerprint = read_certificate(ca_pem).map(|ca| fingerprint(&ca)).unwrap_or_default();
-        Some(Self { fingerprint: fingerprint(&certificate), certificate, ca_fingerprint })
+        let bundle = CertificateDer::pem_slice_iter(ca_pem).collect::<Result<Vec<_>, _>>();
+        let bundle_fingerprint = bundle.map(|bundle| bundle_fingerprint(&bundle)).unwrap_or_default();
+        Some(Self { fingerprint: fingerprint(&certificate), certificate, bundle_fingerprint })
     }
 }
 
@@ -47,7 +49,7 @@ pub(crate) enum LeafVerdict {
     Due,
     /// It lacks a name under which the pods are called.
     WrongNames,
-    /// The bundle beside it is not the authority's certificate.
+    /// It stays, and the bundle beside it is not what is to be trusted now.
     StaleBundle,
 }
 
@@ -59,13 +61,18 @@ pub(crate) fn judge(
     now: Timestamp,
 ) -> LeafVerdict {
     let Some(known) = known else { return LeafVerdict::Missing };
-    let later = now.as_second().saturating_add(RENEW_BEFORE.as_secs());
-    let later = UnixTime::since_unix_epoch(std::time::Duration::from_secs(u64::try_from(later).unwrap_or(0)));
-    if !verifies(&known.certificate, authority.certificate(), names, later) {
+    let lasts = |ca: &CertificateDer<'_>, left: SignedDuration| {
+        let later = now.as_second().saturating_add(left.as_secs());
+        let later = UnixTime::since_unix_epoch(std::time::Duration::from_secs(u64::try_from(later).unwrap_or(0)));
+        verifies(&known.certificate, ca, names, later)
+    };
+    // One that came due in the meantime waits for the others: its clients are still being told of the new authority.
+    let stays_with = |older: &CertificateDer<'_>| lasts(older, RENEW_BEFORE - INTRODUCED_FOR);
+    if !lasts(authority.certificate(), RENEW_BEFORE) && !authority.older_signers(now).any(|older| stays_with(older)) {
         LeafVerdict::Due
     } else if !carries(&known.certificate, names) {
         LeafVerdict::WrongNames
-    } else if known.ca_fingerprint != authority.fingerprint() {
+    } else if known.bundle_fingerprint != authority.bundle_fingerprint(now) {
         LeafVerdict::StaleBundle
     } else {
         LeafVerdict::Keep

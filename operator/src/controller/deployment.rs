@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::error::Error;
 use self::{
-    build::{Issued, Tls, build},
+    build::{Issued, Tls, build, tls_secret_name},
     observe::{leaves::Leaves, observe, targets::FoundTargets},
     plan::{LeafPlan, Plan, plan},
     reports::{Control, Reports},
@@ -27,10 +27,10 @@ use self::{
     validate::{Site, ValidatedDeployment, validate},
 };
 use crate::{
-    apply::apply,
-    authority::{AuthorityStore, LeafNames},
-    children::{Applied, Resources},
-    context::{Context, FIELD_MANAGER},
+    apply::{apply, trust},
+    authority::LeafNames,
+    children::{Applied, Owner, Resources},
+    context::Context,
     runner::{Action, Controller, Waker},
     status::{Written, write},
 };
@@ -47,7 +47,6 @@ pub struct LlmDeployments(Arc<State>);
 
 #[derive(Debug)]
 pub(crate) struct State {
-    authority: AuthorityStore,
     leaves: Leaves,
     reports: Reports,
     targets: FoundTargets,
@@ -59,7 +58,6 @@ impl LlmDeployments {
     #[must_use]
     pub fn new(ctx: &Context) -> Self {
         Self(Arc::new(State {
-            authority: AuthorityStore::new(ctx.namespace.clone(), FIELD_MANAGER),
             leaves: Leaves::default(),
             reports: Reports::new(ctx.clock.now()),
             targets: FoundTargets::default(),
@@ -124,7 +122,9 @@ impl Controller for LlmDeployments {
             Ok(applied) => {
                 state.remember(&object, &applied);
                 let status = status::compute(seen.after(&applied), now);
-                Ok(report(ctx, &object, &status).await?.or_sooner(plan.action()))
+                let told = report(ctx, &object, &status).await?;
+                state.renew_bundle(ctx, &object, &valid.owner, &plan).await?;
+                Ok(told.or_sooner(plan.action()))
             }
             Err(failure) => {
                 let trouble = status::trouble(&failure);
@@ -142,13 +142,22 @@ impl State {
             self.leaves.remember(object, Some(secret));
         }
     }
+
+    /// The certificate stays, so no pod is restarted for it.
+    async fn renew_bundle(&self, ctx: &Context, object: &LlmDeployment, owner: &Owner, plan: &Plan) -> Result<(), Error> {
+        let LeafPlan::Rebundle { bundle_pem, .. } = &plan.leaf else { return Ok(()) };
+        let written = trust(ctx, owner, &tls_secret_name(&owner.name), bundle_pem).await;
+        let secret = written.map_err(|source| Error::Apply { source })?;
+        self.leaves.remember(object, Some(&secret));
+        Ok(())
+    }
 }
 
 /// Signs a new certificate where the plan says so. Keys need randomness, so this is a step of its own.
 fn issue(valid: &ValidatedDeployment, plan: &Plan, now: Timestamp) -> Result<(Tls, Option<Cause>), Error> {
     let mounted = |fingerprint: &str| Tls { fingerprint: fingerprint.to_owned(), issued: None };
     match &plan.leaf {
-        LeafPlan::Keep(fingerprint) => Ok((mounted(fingerprint), None)),
+        LeafPlan::Keep(fingerprint) | LeafPlan::Rebundle { fingerprint, .. } => Ok((mounted(fingerprint), None)),
         LeafPlan::Lacking { running, why } => {
             Ok((mounted(running.as_deref().unwrap_or_default()), Some(status::no_certificate(why))))
         }
@@ -156,7 +165,7 @@ fn issue(valid: &ValidatedDeployment, plan: &Plan, now: Timestamp) -> Result<(Tl
             let names = LeafNames::of(&valid.owner.name, &valid.owner.namespace);
             let leaf = authority.issue(&names, now).map_err(Error::issue)?;
             tracing::info!(?why, fingerprint = leaf.fingerprint, not_after = %leaf.not_after, "issued a certificate");
-            let ca_pem = authority.certificate_pem().to_owned();
+            let ca_pem = authority.bundle_pem(now);
             Ok((Tls { fingerprint: leaf.fingerprint.clone(), issued: Some(Issued { leaf, ca_pem }) }, None))
         }
     }

@@ -12,6 +12,7 @@ use url::{Origin, Url};
 use crate::{
     credentials::Credentials,
     error::{FetchError, OnVolume as _},
+    fetch::Fetch,
     policy::{Policy, shown},
     resolver::VettedResolver,
 };
@@ -101,25 +102,20 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(
-        policy: Arc<Policy>,
-        credentials: Option<Credentials>,
-        ca_file: Option<&Path>,
-        timing: Timing,
-    ) -> Result<Self, FetchError> {
+    pub(crate) fn new(job: &Fetch, policy: Arc<Policy>) -> Result<Self, FetchError> {
         // Fails when a provider is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let extra = ca_file.map(read_certificates).transpose()?.unwrap_or_default();
+        let extra = job.ca_file.as_deref().map(read_certificates).transpose()?.unwrap_or_default();
         let fault = |error: reqwest::Error| FetchError::Client { fault: chain(&error) };
-        let http = match builder(&policy, timing).tls_certs_merge(extra.clone()).build() {
+        let http = match builder(job, &policy).tls_certs_merge(extra.clone()).build() {
             Ok(http) => http,
             // An image without a CA file still fetches from a mirror inside the cluster.
             Err(error) => {
                 tracing::warn!(error = %chain(&error), "no system certificates; only hosts signed by --ca-file pass TLS");
-                builder(&policy, timing).tls_certs_only(extra).build().map_err(fault)?
+                builder(job, &policy).tls_certs_only(extra).build().map_err(fault)?
             }
         };
-        Ok(Self { http, policy, credentials, timing })
+        Ok(Self { http, policy, credentials: job.credentials.clone(), timing: job.timing })
     }
 
     /// Sends one GET and follows redirects. `origin` is the source: nobody else sees the credentials.
@@ -216,7 +212,7 @@ impl Client {
     }
 }
 
-fn builder(policy: &Arc<Policy>, timing: Timing) -> reqwest::ClientBuilder {
+fn builder(job: &Fetch, policy: &Arc<Policy>) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .user_agent(concat!("alcazar-runtime/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
@@ -225,9 +221,9 @@ fn builder(policy: &Arc<Policy>, timing: Timing) -> reqwest::ClientBuilder {
         .no_proxy()
         // Ranges in parallel want connections in parallel, not streams of one connection.
         .http1_only()
-        .connect_timeout(timing.connect)
-        .read_timeout(timing.read)
-        .dns_resolver(Arc::new(VettedResolver { policy: Arc::clone(policy) }))
+        .connect_timeout(job.timing.connect)
+        .read_timeout(job.timing.read)
+        .dns_resolver(Arc::new(VettedResolver { policy: Arc::clone(policy), lookup: Arc::clone(&job.lookup) }))
 }
 
 fn read_certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, FetchError> {

@@ -24,6 +24,7 @@ use crate::{
     policy::Policy,
     progress::Progress,
     protection::{Protection, resources},
+    resolver::{Lookup, SystemLookup},
     seal, signature,
     source::{self, RemoteFile},
     transfer::{Shape, Transfer},
@@ -47,6 +48,8 @@ pub struct Fetch {
     pub allow_hosts: Vec<String>,
     /// Certificate authorities to trust beside the system's.
     pub ca_file: Option<PathBuf>,
+    /// Who is asked for the addresses of hosts; the rules are held against every answer.
+    pub lookup: Arc<dyn Lookup>,
     /// Whose signature the files must have, and for whom they are encrypted.
     pub protection: Protection,
     pub timing: Timing,
@@ -66,6 +69,7 @@ impl Fetch {
             credentials: None,
             allow_hosts: Vec::new(),
             ca_file: None,
+            lookup: Arc::new(SystemLookup),
             protection: Protection::default(),
             timing: Timing::default(),
             chunk_bytes: 16 << 20,
@@ -89,7 +93,7 @@ pub async fn fetch(job: &Fetch, inspector: Arc<dyn Inspect>, progress: &Progress
         return Ok(job.protection.tell(facts(&found.sealed.manifest.files, inspected), found.signed.as_ref()));
     }
     partial::remove_others(&job.into, &key)?;
-    let client = Client::new(policy, job.credentials.clone(), job.ca_file.as_deref(), job.timing)?;
+    let client = Client::new(job, policy)?;
     let offered = source::look(&client, &job.source).await?;
     // Before hours of transfer, whether the signature is of whom it must be.
     let signature = signature::bring(&client, &offered, &job.protection).await?;

@@ -43,6 +43,7 @@ pub use crate::{
     progress::Progress,
     protection::Protection,
     report::{failed, last_word, write_last_word, write_termination_log},
+    resolver::{Lookup, SystemLookup},
     verified::Verified,
     verify::{digest_of, prove, verify},
 };

@@ -1,31 +1,49 @@
 //! Resolves names for the HTTP client, and hands out only addresses the policy agrees with.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{fmt, io, net::SocketAddr, sync::Arc};
 
+use futures::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::{error::FetchError, policy::Policy};
 
-/// The system's resolver behind the policy: what is vetted is what is connected to, so a name that changes its
-/// answer between check and use gains nothing.
+/// Who knows the addresses of names.
+pub trait Lookup: fmt::Debug + Send + Sync {
+    /// Addresses of a host; their ports mean nothing.
+    fn lookup(&self, host: String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
+}
+
+/// The resolver of the system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemLookup;
+
+impl Lookup for SystemLookup {
+    fn lookup(&self, host: String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        Box::pin(async move { tokio::net::lookup_host((host.as_str(), 0)).await.map(Iterator::collect) })
+    }
+}
+
+/// A resolver behind the policy: what is vetted is what is connected to, so a name that changes its answer between check
+/// and use gains nothing.
 pub(crate) struct VettedResolver {
     pub policy: Arc<Policy>,
+    pub lookup: Arc<dyn Lookup>,
 }
 
 impl Resolve for VettedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let policy = Arc::clone(&self.policy);
+        let host = name.as_str().to_owned();
+        let found = self.lookup.lookup(host.clone());
         Box::pin(async move {
-            let host = name.as_str().to_owned();
-            let found = tokio::net::lookup_host((host.as_str(), 0)).await;
-            let addresses = vet(&policy, &host, found.map(Iterator::collect))?;
+            let addresses = vet(&policy, &host, found.await)?;
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }
 }
 
 /// Refuses the whole answer if one address is refused: a mixed answer is an attack or a mistake.
-fn vet(policy: &Policy, host: &str, found: std::io::Result<Vec<SocketAddr>>) -> Result<Vec<SocketAddr>, FetchError> {
+fn vet(policy: &Policy, host: &str, found: io::Result<Vec<SocketAddr>>) -> Result<Vec<SocketAddr>, FetchError> {
     let unresolved = |fault: String| FetchError::NotResolved { host: host.to_owned(), fault };
     let addresses = found.map_err(|error| unresolved(error.to_string()))?;
     if addresses.is_empty() {

@@ -16,6 +16,9 @@ mod hub;
 #[path = "fetch/protected.rs"]
 mod protected;
 #[cfg(test)]
+#[path = "fetch/rebinding.rs"]
+mod rebinding;
+#[cfg(test)]
 #[path = "fetch/refused.rs"]
 mod refused;
 #[cfg(test)]

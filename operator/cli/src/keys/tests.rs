@@ -52,13 +52,17 @@ fn refuses_before_a_key_is_shown() {
 fn lists_what_an_administrator_asks_for() {
     let mut keys = vec![create("ana --owner ana@example.com -n team-a --expires 90d").unwrap()];
     keys.push(create("bot --owner ci -n team-b").unwrap());
+    keys[0].status = serde_json::from_str(
+        r#"{"lastUsedTime": "2026-06-01T09:00:00Z", "usage": {"requests": 3, "promptTokens": 7, "completionTokens": 9}}"#,
+    )
+    .unwrap();
     keys[1].spec.state = GrantState::Revoked;
     keys[1].spec.owner = "ci\u{1b}[31m".to_owned();
     assert_eq!(
         table(&keys, true),
-        "NAMESPACE   NAME   OWNER             STATE     READY     EXPIRES                LAST USED\n\
-         team-a      ana    ana@example.com   Active    Unknown   2026-08-30T10:00:00Z   -\n\
-         team-b      bot    ci[31m            Revoked   Unknown   -                      -\n"
+        "NAMESPACE   NAME   OWNER             STATE     READY     EXPIRES                LAST USED              REQUESTS   TOKENS\n\
+         team-a      ana    ana@example.com   Active    Unknown   2026-08-30T10:00:00Z   2026-06-01T09:00:00Z   3          16\n\
+         team-b      bot    ci[31m            Revoked   Unknown   -                      -                      0          0\n"
     );
     assert!(table(&keys, false).starts_with("NAME   OWNER"));
 }

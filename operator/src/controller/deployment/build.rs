@@ -49,7 +49,7 @@ pub(crate) struct Tls {
 pub(crate) struct Issued {
     /// Certificate and key.
     pub(crate) leaf: Leaf,
-    /// Certificate of the authority.
+    /// Certificates of the authorities that are trusted now.
     pub(crate) ca_pem: String,
 }
 

@@ -93,7 +93,7 @@ pub(crate) async fn observe(ctx: &Context, state: &State, object: &LlmDeployment
         deployment: controlled(ctx, object, &key)?,
         pods,
         leaf: leaves::read(ctx, &state.leaves, object, hangs).await?,
-        authority: state.authority.get(&ctx.client, now).await.map_err(|failure| describe(&failure)),
+        authority: ctx.authority.get(&ctx.client, now).await.map_err(|failure| describe(&failure)),
         canary: state.control.answers(),
     })
 }

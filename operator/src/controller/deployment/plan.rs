@@ -57,6 +57,8 @@ pub(crate) struct Plan {
 pub(crate) enum LeafPlan {
     /// It stays; this is its fingerprint.
     Keep(String),
+    /// It stays, with other authorities beside it.
+    Rebundle { fingerprint: String, bundle_pem: String },
     /// A new one is to be signed.
     Issue { authority: Arc<Authority>, why: LeafVerdict },
     /// There is neither a certificate nor an authority to sign one.
@@ -160,6 +162,9 @@ fn leaf(valid: &ValidatedDeployment, observed: &Observed, now: Timestamp) -> Lea
     let names = LeafNames::of(&valid.owner.name, &valid.owner.namespace);
     match (known, judge(known, authority, &names, now)) {
         (Some(known), LeafVerdict::Keep) => LeafPlan::Keep(known.fingerprint.clone()),
+        (Some(known), LeafVerdict::StaleBundle) => {
+            LeafPlan::Rebundle { fingerprint: known.fingerprint.clone(), bundle_pem: authority.bundle_pem(now) }
+        }
         (_, why) => LeafPlan::Issue { authority: Arc::clone(authority), why },
     }
 }

@@ -91,8 +91,8 @@ impl World {
         }
         let names = LeafNames::of(&object.name_any(), &object.namespace().unwrap_or_default());
         let leaf = AUTHORITY.issue(&names, now()).unwrap();
-        let (key, ca) = (leaf.key_pem.expose().as_bytes(), AUTHORITY.certificate_pem().as_bytes());
-        observed.leaf = KnownLeaf::read(leaf.certificate_pem.as_bytes(), key, ca);
+        let (key, ca) = (leaf.key_pem.expose().as_bytes(), AUTHORITY.bundle_pem(now()));
+        observed.leaf = KnownLeaf::read(leaf.certificate_pem.as_bytes(), key, ca.as_bytes());
         Self { settings: settings(""), targets: targets(), object, observed }
     }
 

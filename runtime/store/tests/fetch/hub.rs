@@ -63,12 +63,21 @@ pub(crate) struct Hub {
 
 impl Hub {
     pub(crate) async fn start(files: &[(&str, &[u8])]) -> Arc<Self> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        Self::start_on(listener, base, files).await
+    }
+
+    /// On any kind of listener, known by that URL.
+    pub(crate) async fn start_on<L>(listener: L, base: String, files: &[(&str, &[u8])]) -> Arc<Self>
+    where
+        L: axum::serve::Listener<Addr: std::fmt::Debug>,
+    {
         let hub = Arc::new(Self::default());
         for (path, bytes) in files {
             hub.files.lock().unwrap().insert((*path).to_owned(), Bytes::copy_from_slice(bytes));
         }
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        *hub.base.lock().unwrap() = format!("http://{}", listener.local_addr().unwrap());
+        *hub.base.lock().unwrap() = base;
         let router = Router::new().fallback(answer).with_state(Arc::clone(&hub));
         hub.served.lock().await.spawn(async move { axum::serve(listener, router).await.unwrap() });
         hub

@@ -190,14 +190,14 @@ fn the_secret_holds_what_the_pods_mount_and_says_when_it_ends() {
     let world = World::assistant();
     let authority = crate::authority::Authority::for_tests(now());
     let leaf = authority.issue(&crate::authority::LeafNames::of("assistant", "team-a"), now()).unwrap();
-    let issued = Issued { leaf: leaf.clone(), ca_pem: authority.certificate_pem().to_owned() };
+    let issued = Issued { leaf: leaf.clone(), ca_pem: authority.bundle_pem(now()) };
     let tls = Tls { fingerprint: leaf.fingerprint.clone(), issued: Some(issued) };
     let mut built = build(&world.valid().unwrap(), &world.plan(), &tls);
     let secret = built.secrets.remove(0);
     assert_eq!(secret.metadata.name.as_deref(), Some("assistant-tls"));
     assert_eq!(secret.type_.as_deref(), Some("kubernetes.io/tls"));
     let data = secret.data.unwrap();
-    assert_eq!(data[CA_CRT].0, authority.certificate_pem().as_bytes());
+    assert_eq!(data[CA_CRT].0, authority.bundle_pem(now()).as_bytes());
     assert!(data["tls.key"].0.starts_with(b"-----BEGIN PRIVATE KEY-----"));
     assert_eq!(secret.metadata.annotations.unwrap()["alcazar.dev/certificate-not-after"], "2027-02-21T08:00:00Z");
     let deployment = serde_json::to_string(&built.deployments).unwrap();

@@ -100,9 +100,18 @@ fn certificates_are_judged_against_the_authority() {
     let decide = |world: &World, at| plan(&world.valid().unwrap(), &world.observed, at).leaf;
     assert!(matches!(decide(&world, now()), LeafPlan::Issue { why: LeafVerdict::Missing, .. }));
     let leaf = authority.issue(&LeafNames::of("assistant", "team-a"), now()).unwrap();
-    let ca = authority.certificate_pem().as_bytes();
-    let key = leaf.key_pem.expose().as_bytes();
-    world.observed.leaf = crate::authority::KnownLeaf::read(leaf.certificate_pem.as_bytes(), key, ca);
+    let bundle = authority.bundle_pem(now());
+    let read = |bundle: &str| {
+        let key = leaf.key_pem.expose().as_bytes();
+        crate::authority::KnownLeaf::read(leaf.certificate_pem.as_bytes(), key, bundle.as_bytes())
+    };
+    world.observed.leaf = read(&Authority::for_tests(now()).bundle_pem(now()));
+    assert!(
+        matches!(decide(&world, now()), LeafPlan::Rebundle { fingerprint, bundle_pem }
+            if fingerprint == leaf.fingerprint && bundle_pem == bundle),
+        "the pods go on with their certificate"
+    );
+    world.observed.leaf = read(&bundle);
     assert!(matches!(decide(&world, now()), LeafPlan::Keep(kept) if kept == leaf.fingerprint));
     let later = now() + jiff::SignedDuration::from_hours(24 * 61);
     assert!(matches!(decide(&world, later), LeafPlan::Issue { why: LeafVerdict::Due, .. }));
