@@ -87,7 +87,11 @@ pub struct Totals {
 
 impl Totals {
     pub(crate) fn drop(&mut self, cause: Cause) {
-        self.dropped[cause as usize] += 1;
+        self.drop_many(cause, 1);
+    }
+
+    pub(crate) fn drop_many(&mut self, cause: Cause, count: u64) {
+        self.dropped[cause as usize] += count;
     }
 
     pub fn dropped(&self, cause: Cause) -> u64 {

@@ -60,8 +60,11 @@ struct Member {
     tunnel: Option<Tunnel>,
     stack: Option<Stack>,
     /// Its entry of the schedule.
-    due: Option<Duration>,
+    turn: Option<Turn>,
 }
+
+/// When, and after whom of those who are due then: whoever has more to send than one turn takes goes behind the others.
+type Turn = (Duration, u64);
 
 /// See the crate's page.
 pub struct Endpoint {
@@ -75,8 +78,9 @@ pub struct Endpoint {
     flood: Flood,
     members: HashMap<u32, Member>,
     by_key: HashMap<PublicKey, u32>,
-    /// Whose TCP is to be polled when.
-    schedule: BTreeSet<(Duration, u32)>,
+    /// Whose TCP is to be polled when; at zero are those who are due at once.
+    schedule: BTreeSet<(Turn, u32)>,
+    turns: u64,
     pool: Pool,
     accepted: VecDeque<Accepted>,
     outgoing: Outgoing,
@@ -98,6 +102,7 @@ impl Endpoint {
             members: HashMap::new(),
             by_key: HashMap::new(),
             schedule: BTreeSet::new(),
+            turns: 0,
             pool: Pool { used: 0, next: 0 },
             accepted: VecDeque::new(),
             outgoing: Outgoing::default(),
@@ -173,7 +178,7 @@ impl Endpoint {
         };
         let (address, limits) = (self.config.address, &self.config.limits);
         let segment = packet::judge(packet, member.peer.address, address)?;
-        let mut link = Link { packet: Some(packet), tunnel, outgoing: &mut self.outgoing, mtu: limits.mtu };
+        let mut link = Link::new(Some(packet), tunnel, &mut self.outgoing, limits.mtu);
         let stack = member
             .stack
             .get_or_insert_with(|| Stack::new(address, member.peer.address, (self.random)(), now.elapsed, &mut link));
@@ -198,17 +203,24 @@ impl Endpoint {
         }));
     }
 
+    /// The earlier of `due` and what was said before.
     fn wake(&mut self, due: Duration, index: u32) {
         let Some(member) = self.members.get_mut(&index) else { return };
-        if let Some(before) = member.due.replace(due) {
-            self.schedule.remove(&(before, index));
+        if let Some(turn) = member.turn {
+            if turn.0 <= due {
+                return;
+            }
+            self.schedule.remove(&(turn, index));
         }
-        self.schedule.insert((due, index));
+        self.turns += 1;
+        let turn = (due, self.turns);
+        member.turn = Some(turn);
+        self.schedule.insert((turn, index));
     }
 
     /// Lets TCP send. Returns when to call again; at once, when what is to be sent was more than [`Self::swap_outgoing`] takes.
     pub fn poll(&mut self, now: Now) -> Option<Duration> {
-        while let Some((due, index)) = self.schedule.first().copied() {
+        while let Some(((due, _), index)) = self.schedule.first().copied() {
             if due > now.elapsed || self.outgoing.is_full() {
                 return Some(due);
             }
@@ -220,12 +232,12 @@ impl Endpoint {
 
     fn poll_member(&mut self, now: Now, index: u32) {
         let Some(member) = self.members.get_mut(&index) else { return };
-        member.due = None;
+        member.turn = None;
         let (Some(tunnel), Some(stack)) = (&mut member.tunnel, &mut member.stack) else { return };
         let limits = &self.config.limits;
-        let mut link = Link { packet: None, tunnel, outgoing: &mut self.outgoing, mtu: limits.mtu };
+        let mut link = Link::new(None, tunnel, &mut self.outgoing, limits.mtu);
         if let Some(due) = stack.poll(now.elapsed, &mut link, limits, &mut self.pool) {
-            self.wake(due, index);
+            self.wake(if due > now.elapsed { due } else { Duration::ZERO }, index);
         }
     }
 
@@ -236,9 +248,9 @@ impl Endpoint {
         self.totals.sent += empty.len() as u64;
     }
 
-    /// A datagram of ours that the system did not take.
-    pub fn count_send_failure(&mut self) {
-        self.totals.drop(Cause::SendFailed);
+    /// Datagrams of ours that the system did not take.
+    pub fn count_send_failures(&mut self, count: u64) {
+        self.totals.drop_many(Cause::SendFailed, count);
     }
 }
 

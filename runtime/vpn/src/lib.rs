@@ -22,6 +22,7 @@ mod link;
 mod outgoing;
 mod packet;
 mod qr;
+mod socket;
 mod stack;
 mod stream;
 mod tunnel;

@@ -8,48 +8,18 @@ use std::{
 };
 
 use smoltcp::{
-    iface::{Config, Interface, PollResult, SocketHandle, SocketSet},
-    socket::tcp::{CongestionControl, RecvError, Socket, SocketBuffer, State},
-    time::{Duration as Span, Instant},
+    iface::{Config, Interface, PollResult, SocketSet},
+    socket::tcp::{RecvError, Socket, State},
+    time::Instant,
     wire::{HardwareAddress, IpCidr, IpEndpoint},
 };
 
 use crate::{Cause, Limits, Segment, link::Link};
 
-/// Rounds of one packet for each connection before another peer has its turn.
-const ROUNDS: usize = 64;
-/// A peer that is silent this long is asked, and its connections end when it stays silent.
-const KEEP_ALIVE: Span = Span::from_secs(30);
-const SILENCE: Span = Span::from_secs(100);
+mod connection;
 
-/// Whose business a connection is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Holder {
-    /// The handshake goes on.
-    Nobody,
-    /// A stream, or the queue of those to be taken.
-    Stream,
-    /// The stream was dropped; what it wrote is still to be sent.
-    Left,
-}
-
-struct Connection {
-    id: u64,
-    socket: SocketHandle,
-    remote_port: u16,
-    local_port: u16,
-    holder: Holder,
-    /// When the holder became so.
-    since: Duration,
-}
-
-/// A connection whose handshake is done.
-#[derive(Clone, Copy)]
-pub(crate) struct Opened {
-    pub(crate) id: u64,
-    pub(crate) remote_port: u16,
-    pub(crate) local_port: u16,
-}
+pub(crate) use connection::Opened;
+use connection::{Connection, Holder, socket};
 
 /// Connections of all peers, and the next one's number.
 pub(crate) struct Pool {
@@ -114,6 +84,7 @@ impl Stack {
             local_port: segment.local_port,
             holder: Holder::Nobody,
             since: now,
+            window: 0,
         });
         Ok(())
     }
@@ -145,15 +116,17 @@ impl Stack {
         pool: &mut Pool,
     ) -> Option<Duration> {
         self.end_overdue(now, limits.patience);
-        let more = (0..ROUNDS).all(|_| {
-            self.interface.poll_egress(instant(now), link, &mut self.sockets) == PollResult::SocketStateChanged
-        });
+        // One packet for each connection a round.
+        while !link.is_full()
+            && self.interface.poll_egress(instant(now), link, &mut self.sockets) == PollResult::SocketStateChanged
+        {
+        }
         for place in (0..self.connections.len()).rev() {
             if self.connections[place].holder != Holder::Stream && self.is_closed(place) {
                 self.remove(place, pool);
             }
         }
-        if more || link.outgoing.is_full() {
+        if link.is_full() {
             return Some(now);
         }
         let due = self.interface.poll_at(instant(now), &self.sockets)?;
@@ -189,8 +162,13 @@ impl Stack {
     }
 
     pub(crate) fn write(&mut self, id: u64, bytes: &[u8], context: &mut Context) -> Poll<io::Result<usize>> {
-        let Some(socket) = self.socket(id) else { return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())) };
-        match socket.send_slice(bytes) {
+        let connection = self.connections.iter().find(|one| one.id == id);
+        let Some(Connection { socket, window, .. }) = connection else {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        };
+        let socket = self.sockets.get_mut::<Socket>(*socket);
+        let room = window.saturating_sub(socket.send_queue()).min(bytes.len());
+        match socket.send_slice(&bytes[..room]) {
             Ok(0) => {
                 socket.register_send_waker(context.waker());
                 Poll::Pending
@@ -257,25 +235,6 @@ impl Stack {
             }
         }
     }
-}
-
-impl Connection {
-    fn taken(&mut self, now: Duration) -> Opened {
-        self.holder = Holder::Stream;
-        self.since = now;
-        Opened { id: self.id, remote_port: self.remote_port, local_port: self.local_port }
-    }
-}
-
-fn socket(limits: &Limits) -> Socket<'static> {
-    let mut socket =
-        Socket::new(SocketBuffer::new(vec![0; limits.receive_bytes]), SocketBuffer::new(vec![0; limits.send_bytes]));
-    socket.set_congestion_control(CongestionControl::Cubic);
-    // An answer's tokens go out as they come.
-    socket.set_nagle_enabled(false);
-    socket.set_keep_alive(Some(KEEP_ALIVE));
-    socket.set_timeout(Some(SILENCE));
-    socket
 }
 
 /// smoltcp counts from the same start.

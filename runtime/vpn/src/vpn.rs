@@ -7,12 +7,12 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use tokio::{
-    net::UdpSocket,
-    sync::{Notify, watch},
-};
+use tokio::sync::{Notify, watch};
 
-use crate::{Acceptor, Config, ConfigError, Endpoint, Now, Outgoing, Peer, Snapshot, endpoint::LARGEST_DATAGRAM};
+use crate::{
+    Acceptor, Config, ConfigError, Endpoint, Now, Outgoing, Peer, Snapshot,
+    socket::{RECEIVE_BYTES, Received, Socket},
+};
 
 /// Timers of WireGuard, expiry of peers.
 const TICK: Duration = Duration::from_millis(500);
@@ -70,7 +70,7 @@ impl fmt::Debug for Reader {
 
 /// An endpoint on a socket. Dropped, it ends every session and stream.
 pub struct Vpn {
-    socket: UdpSocket,
+    socket: Socket,
     peers: watch::Receiver<Vec<Peer>>,
     shared: Arc<Shared>,
 }
@@ -84,7 +84,7 @@ impl Vpn {
     ) -> Result<Self, VpnError> {
         config.check()?;
         getrandom::u64().map_err(|_| VpnError::NoRandomness)?;
-        let socket = UdpSocket::bind(address).await.map_err(|source| VpnError::Listen { address, source })?;
+        let socket = Socket::bind(address).await.map_err(|source| VpnError::Listen { address, source })?;
         // The source answered above, so a zero is only what a system on its way down gives.
         let endpoint = Endpoint::new(config, Box::new(|| getrandom::u64().unwrap_or_default()));
         let shared = Shared {
@@ -97,7 +97,7 @@ impl Vpn {
     }
 
     pub fn local_address(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+        self.socket.local_address()
     }
 
     /// Where accepted connections come out.
@@ -111,7 +111,7 @@ impl Vpn {
 
     /// Until the future is dropped, or the socket fails.
     pub async fn run(mut self) -> Result<(), VpnError> {
-        let mut sending = Outgoing::default();
+        let (mut sending, mut buffer) = (Outgoing::default(), vec![0; RECEIVE_BYTES]);
         let mut next_tick = Duration::ZERO;
         self.peers.mark_changed();
         loop {
@@ -120,7 +120,7 @@ impl Vpn {
                 self.shared.lock().tick(self.shared.now());
                 next_tick = self.shared.now().elapsed + TICK;
             }
-            let received = self.receive()?;
+            let received = self.receive(&mut buffer)?;
             let due = self.advance(&mut sending).map_or(next_tick, |due| due.min(next_tick));
             self.send(&sending).await;
             if received || !sending.is_empty() {
@@ -155,12 +155,11 @@ impl Vpn {
     }
 
     /// Takes what came; false if it was nothing.
-    fn receive(&self) -> Result<bool, VpnError> {
-        // One byte more than any datagram has, so that a larger one is known for what it is.
-        let mut datagram = [0; LARGEST_DATAGRAM + 1];
-        for taken in 0..BATCH {
-            match self.socket.try_recv_from(&mut datagram) {
-                Ok((length, from)) => self.shared.lock().receive(self.shared.now(), from, &datagram[..length]),
+    fn receive(&self, buffer: &mut [u8]) -> Result<bool, VpnError> {
+        let mut taken = 0;
+        while taken < BATCH {
+            match self.socket.try_receive(buffer) {
+                Ok(received) => taken += self.deliver(received, &buffer[..received.bytes]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(taken > 0),
                 // Of a datagram sent before, to a port where nobody listens any more.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
@@ -168,6 +167,14 @@ impl Vpn {
             }
         }
         Ok(true)
+    }
+
+    fn deliver(&self, received: Received, bytes: &[u8]) -> usize {
+        let (mut endpoint, now) = (self.shared.lock(), self.shared.now());
+        let datagrams = bytes.chunks(received.size);
+        let count = datagrams.len();
+        datagrams.for_each(|datagram| endpoint.receive(now, received.from, datagram));
+        count
     }
 
     fn advance(&self, sending: &mut Outgoing) -> Option<Duration> {
@@ -181,16 +188,10 @@ impl Vpn {
     }
 
     async fn send(&self, sending: &Outgoing) {
-        for (to, datagram) in sending.iter() {
-            let mut sent = self.socket.try_send_to(datagram, to);
-            while sent.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
-                if self.socket.writable().await.is_err() {
-                    break;
-                }
-                sent = self.socket.try_send_to(datagram, to);
-            }
-            if sent.is_err() {
-                self.shared.lock().count_send_failure();
+        for run in sending.runs() {
+            let failed = self.socket.send(run).await;
+            if failed > 0 {
+                self.shared.lock().count_send_failures(failed);
             }
         }
     }

@@ -47,17 +47,17 @@ impl Endpoint {
             index = u32::try_from((self.random)() >> 40).unwrap_or(0);
         }
         self.by_key.insert(peer.public_key, index);
-        self.members.insert(index, Member { peer, tunnel: None, stack: None, due: None });
+        self.members.insert(index, Member { peer, tunnel: None, stack: None, turn: None });
     }
 
     fn remove(&mut self, now: Now, index: u32) {
         let Some(mut member) = self.members.remove(&index) else { return };
         self.by_key.remove(&member.peer.public_key);
-        if let Some(due) = member.due {
-            self.schedule.remove(&(due, index));
+        if let Some(turn) = member.turn {
+            self.schedule.remove(&(turn, index));
         }
         if let (Some(tunnel), Some(stack)) = (&mut member.tunnel, &mut member.stack) {
-            let mut link = Link { packet: None, tunnel, outgoing: &mut self.outgoing, mtu: self.config.limits.mtu };
+            let mut link = Link::new(None, tunnel, &mut self.outgoing, self.config.limits.mtu);
             stack.abort(now.elapsed, &mut link, &mut self.pool);
         }
         self.accepted.retain(|accepted| accepted.id.peer != index);

@@ -1,11 +1,14 @@
 //! Many peers, and peers that want too much.
 
-use std::time::Duration;
+use std::{
+    task::{Context, Waker},
+    time::Duration,
+};
 
-use smoltcp::socket::tcp::State;
+use smoltcp::{iface::SocketHandle, socket::tcp::State};
 
 use super::{client::GATEWAY, world::World};
-use crate::{Cause, Limits};
+use crate::{Cause, Limits, Outgoing, StreamId};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -32,6 +35,74 @@ fn fifty_peers_at_once_each_get_their_own_bytes() {
     });
     assert!(back == expected);
     assert_eq!(world.snapshot().totals.accepted_connections, 50);
+}
+
+/// Writes all that there is room for, lets it go, and says in which order: the peer's place, and how many datagrams.
+fn turns(world: &mut World, streams: &[(usize, StreamId)]) -> Vec<(usize, usize)> {
+    let mut context = Context::from_waker(Waker::noop());
+    let (mut turns, mut outgoing) = (Vec::<(usize, usize)>::new(), Outgoing::default());
+    loop {
+        for (_, id) in streams {
+            let _ = world.endpoint.write(*id, &[1; 100 << 10], &mut context);
+        }
+        world.endpoint.poll(world.now);
+        world.endpoint.swap_outgoing(&mut outgoing);
+        if outgoing.is_empty() {
+            return turns;
+        }
+        for (to, _) in outgoing.iter() {
+            let place = world.clients.iter().position(|client| client.outer == to).unwrap();
+            match turns.last_mut() {
+                Some((last, count)) if *last == place => *count += 1,
+                _ => turns.push((place, 1)),
+            }
+        }
+    }
+}
+
+/// Sends to every connection until the windows of all are open, and then waits until nothing is on its way.
+fn open_windows(world: &mut World, connections: &[(usize, SocketHandle)]) -> Vec<(usize, StreamId)> {
+    let (mut streams, mut context) = (Vec::new(), Context::from_waker(Waker::noop()));
+    let (mut received, mut quiet) = (vec![0; connections.len()], 0);
+    world.run(MINUTE, |world| {
+        while let Some(accepted) = world.endpoint.accept() {
+            let place = world.clients.iter().position(|client| client.address == *accepted.remote.ip()).unwrap();
+            streams.push((place, accepted.id));
+        }
+        let open = received.iter().all(|bytes| *bytes > 200_000);
+        for (_, id) in streams.iter().filter(|_| !open) {
+            let _ = world.endpoint.write(*id, &[1; 16 << 10], &mut context);
+        }
+        quiet += 1;
+        for (place, (client, handle)) in connections.iter().enumerate() {
+            while let Ok(bytes @ 1..) = world.clients[*client].socket(*handle).recv(|bytes| (bytes.len(), bytes.len()))
+            {
+                received[place] += bytes;
+                quiet = 0;
+            }
+        }
+        open && quiet > 50
+    });
+    streams
+}
+
+#[test]
+fn peers_have_equal_turns_when_more_waits_than_goes_at_once() {
+    let mut world = World::new(Limits::default());
+    world.serving = false;
+    let clients: Vec<usize> = (1..=6).map(|number| world.join(number)).collect();
+    // The first is greedy; the others have two connections each.
+    let wanted: Vec<(usize, _)> = [vec![clients[0]; 10], clients[1..].to_vec(), clients[1..].to_vec()]
+        .concat()
+        .into_iter()
+        .map(|client| (client, world.connect(client)))
+        .collect();
+    let streams = open_windows(&mut world, &wanted);
+    let turns = turns(&mut world, &streams);
+    let mut first: Vec<usize> = turns[..6].iter().map(|(place, _)| *place).collect();
+    first.sort_unstable();
+    assert_eq!(first, clients, "{turns:?}");
+    assert!(turns[..6].iter().all(|(_, count)| *count == 64), "{turns:?}");
 }
 
 /// SYNs with right checksums and nothing after them.

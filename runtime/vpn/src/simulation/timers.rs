@@ -26,7 +26,10 @@ fn a_new_session_in_the_middle_of_a_transfer_loses_nothing() {
 
 #[cfg(feature = "virtual-clock")]
 mod by_the_clock {
+    use std::net::{Ipv4Addr, SocketAddr};
+
     use super::*;
+    use crate::Cause;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -88,5 +91,49 @@ mod by_the_clock {
         world.lost = 0;
         world.run(10 * SECOND, |world| world.snapshot().peers[0].handshake_at > before);
         world.echo(client, connection, b"after the gap", MINUTE);
+    }
+
+    /// Sends `handshake`, once as it is and once with a wrong MAC, from an address that was never used.
+    fn flood(world: &mut World, handshake: &[u8], sent: &mut u32) {
+        let mut forged = handshake.to_vec();
+        forged[120] ^= 1;
+        for datagram in [handshake, &forged] {
+            *sent += 1;
+            let from = SocketAddr::from((Ipv4Addr::from_bits(0xc612_0000 + *sent), 9));
+            world.endpoint.receive(world.now, from, datagram);
+        }
+    }
+
+    #[test]
+    fn fifty_peers_come_in_during_a_flood_of_handshakes() {
+        let mut world = World::new(Limits::default());
+        world.captured = Some(Vec::new());
+        let stranger = world.stranger(99, 1420);
+        world.clients[stranger].rekey();
+        world.pass(Duration::from_millis(10));
+        let handshake = world.captured.take().unwrap()[0].1.clone();
+        let inside = world.join(60);
+        let connection = world.connect(inside);
+        world.echo(inside, connection, b"hello", MINUTE);
+
+        let mut sent = 0;
+        let clients: Vec<usize> = (1..=50).map(|number| world.join(number)).collect();
+        for client in clients {
+            world.connect(client);
+        }
+        let (mut asked, mut answers) = (0, 0);
+        world.run(15 * SECOND, |world| {
+            flood(world, &handshake, &mut sent);
+            let socket = world.clients[inside].socket(connection);
+            if asked == answers {
+                asked += socket.send_slice(b"x").unwrap();
+            }
+            answers += socket.recv(|bytes| (bytes.len(), bytes.len())).unwrap();
+            world.snapshot().totals.accepted_connections == 51
+        });
+        assert!(u64::from(sent) > 2 * world.now.elapsed.as_millis() as u64 / 2, "the flood went on all the time");
+        assert!(world.dropped(Cause::UnderLoad) > u64::from(sent) / 3, "{:?}", world.snapshot().totals);
+        // One way takes 5 ms, and a round of the world 1 ms.
+        assert!(answers as u128 > world.now.elapsed.as_millis() / 20, "{answers} answers");
     }
 }
