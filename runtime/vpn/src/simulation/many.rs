@@ -39,11 +39,11 @@ fn fifty_peers_at_once_each_get_their_own_bytes() {
 
 /// Writes all that there is room for, lets it go, and says in which order: the peer's place, and how many datagrams.
 fn turns(world: &mut World, streams: &[(usize, StreamId)]) -> Vec<(usize, usize)> {
-    let mut context = Context::from_waker(Waker::noop());
+    let (bytes, mut context) = (vec![1; 100 << 10], Context::from_waker(Waker::noop()));
     let (mut turns, mut outgoing) = (Vec::<(usize, usize)>::new(), Outgoing::default());
     loop {
         for (_, id) in streams {
-            let _ = world.endpoint.write(*id, &[1; 100 << 10], &mut context);
+            let _ = world.endpoint.write(*id, &bytes, &mut context);
         }
         world.endpoint.poll(world.now);
         world.endpoint.swap_outgoing(&mut outgoing);
@@ -92,7 +92,7 @@ fn peers_have_equal_turns_when_more_waits_than_goes_at_once() {
     world.serving = false;
     let clients: Vec<usize> = (1..=6).map(|number| world.join(number)).collect();
     // The first is greedy; the others have two connections each.
-    let wanted: Vec<(usize, _)> = [vec![clients[0]; 10], clients[1..].to_vec(), clients[1..].to_vec()]
+    let wanted: Vec<(usize, _)> = [vec![clients[0]; 5], clients[1..].to_vec(), clients[1..].to_vec()]
         .concat()
         .into_iter()
         .map(|client| (client, world.connect(client)))
@@ -102,7 +102,8 @@ fn peers_have_equal_turns_when_more_waits_than_goes_at_once() {
     let mut first: Vec<usize> = turns[..6].iter().map(|(place, _)| *place).collect();
     first.sort_unstable();
     assert_eq!(first, clients, "{turns:?}");
-    assert!(turns[..6].iter().all(|(_, count)| *count == 64), "{turns:?}");
+    assert!(turns[..6].contains(&(clients[0], 64)), "the greedy one had a whole turn and no more: {turns:?}");
+    assert!(turns[..6].iter().all(|(_, count)| *count <= 64), "{turns:?}");
 }
 
 /// SYNs with right checksums and nothing after them.
