@@ -19,7 +19,7 @@ demo: ## a cluster, the operator, a model, an answer (CLUSTER=current: on the cl
 	@examples/demo/demo.sh
 
 # In the order of what fails soonest; the node comes last, since images are built for it.
-test: lint check-generated test-unit test-signing test-model test-clients test-house test-vpn test-api e2e ## everything CI runs
+test: lint check-generated test-unit test-signing test-model test-clients test-house test-vpn test-api test-supply e2e ## everything CI runs
 
 lint: ## formatting, clippy, licences and origins of the crates, and what else can be judged without running
 	cargo fmt --all --check
@@ -72,6 +72,9 @@ cluster-down: ## stops it and leaves nothing behind
 images: ## OCI archives target/images/{operator,gateway,runtime}.tar from the Dockerfile
 	build/images.sh
 
+test-supply: ## bills of materials by CycloneDX's schema (installs a validator once)
+	tests/supply/run.sh
+
 sbom: ## a CycloneDX bill of materials of each program: target/sbom
 	python3 build/sbom.py
 
@@ -87,4 +90,4 @@ bench-operator: cluster-bin ## what the control plane costs: target/bench/operat
 clean: cluster-down ## stops the cluster and removes target/
 	rm -rf target
 
-.PHONY: help demo test lint advisories test-unit test-signing test-house test-vpn test-model test-clients test-api e2e cluster-bin cluster-up cluster-down images sbom generate check-generated bench-operator clean
+.PHONY: help demo test lint advisories test-unit test-signing test-house test-vpn test-model test-clients test-api test-supply e2e cluster-bin cluster-up cluster-down images sbom generate check-generated bench-operator clean
