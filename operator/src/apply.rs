@@ -27,8 +27,8 @@ mod write;
 
 pub use cilium::Cilium;
 pub use error::Error;
-pub(crate) use secrets::trust;
 use ownership::Ownership;
+pub(crate) use secrets::trust;
 use write::{Onto, force, merge};
 
 /// How the spec of a kind changes.

@@ -179,8 +179,7 @@ fn the_gateway_may_read_three_kinds_and_endpoints_and_patch_two_statuses() {
         all
     };
     let everywhere = words(granted_to(&render(&[]), "alcazar-gateway"));
-    let without_vpn =
-        ["list,watch endpointslices", "list,watch llmapikeys,llmdeployments", "patch llmapikeys/status"];
+    let without_vpn = ["list,watch endpointslices", "list,watch llmapikeys,llmdeployments", "patch llmapikeys/status"];
     assert_eq!(everywhere, without_vpn);
     let vpn = [r#"gateway.vpn={"enabled":true,"endpoint":"vpn.example.com:51820"}"#];
     assert_eq!(

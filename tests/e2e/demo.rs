@@ -3,8 +3,7 @@
 use alcazar_tests::{
     Cluster,
     cluster::repo,
-    kinds::{condition, deployments, models, wait_condition},
-    wait::SHORT,
+    kinds::{condition, deployments, models},
 };
 
 use crate::scenario::{ask, served};
@@ -43,8 +42,9 @@ async fn a_question_is_answered_through_the_service() {
 async fn status_tells_what_serves_where() {
     let cluster = Cluster::connect().await;
     let namespace = served(&cluster, "status", "assistant", "  access: {mode: Gateway}").await;
-    // The operator's own attempts at the model port come a moment after the pods are ready.
-    let deployment = wait_condition(&deployments(&namespace), "assistant", "NetworkIsolated", "True", SHORT).await;
+    // Ready, so it is proven, and stays so.
+    let deployment = deployments(&namespace).get("assistant").await.expect("the deployment should be there");
+    assert_eq!(condition(&deployment, "NetworkIsolated").map(|seen| seen.status), Some("True".to_owned()));
     let model = models(&namespace).get("assistant").await.expect("the inline model should have been made");
     let status = &deployment.data["status"];
     assert_eq!(status["readyReplicas"], 1, "{status}");

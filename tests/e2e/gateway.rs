@@ -18,7 +18,7 @@ use kube::{
 use serde_json::json;
 
 use crate::{
-    gateway_pods::{Replicas, scale},
+    gateway_pods::{Replicas, STEADY, scale},
     scenario::{ask, namespace, served},
 };
 
@@ -74,6 +74,7 @@ async fn call_replica(namespace: &TestNamespace, pod: &str, address: &str, route
 async fn a_key_opens_the_models_of_its_namespace_and_no_others() {
     let cluster = Cluster::connect().await;
     let ours = served(&cluster, "keyed", "assistant", BY_GATEWAY).await;
+    let _steady = STEADY.read().await;
     let foreign = namespace(&cluster, "foreign").await;
     make_key(&ours, "").await;
     make_key(&foreign, "").await;
@@ -89,7 +90,8 @@ async fn a_key_opens_the_models_of_its_namespace_and_no_others() {
     let refused = call(&foreign, "asks", "/v1/chat/completions", QUESTION, &["--status"]).await;
     assert!(refused.code == 4 && refused.output.contains(" 404 "), "{}", refused.output);
     let url = format!("https://{HOST}/v1/models");
-    let args = ["get", &url, "--ca", "/ca/ca.crt", "--status", "--header", "Authorization=Bearer alc_not-a-key"];
+    let mut args = vec!["get", &url, "--ca", "/ca/ca.crt", "--status", "--retry-refused", "10s"];
+    args.extend(["--header", "Authorization=Bearer alc_not-a-key"]);
     let unknown = probe(&foreign, "guesses", &[], &args).await;
     assert!(unknown.code == 4 && unknown.output.contains(" 401 "), "{}", unknown.output);
 
@@ -110,6 +112,7 @@ async fn a_key_opens_the_models_of_its_namespace_and_no_others() {
 async fn a_revoked_key_is_refused_and_its_stream_ends() {
     let cluster = Cluster::connect().await;
     let namespace = served(&cluster, "revoked", "assistant", BY_GATEWAY).await;
+    let _steady = STEADY.read().await;
     make_key(&namespace, "  models: [assistant]").await;
     let stream = call(&namespace, "listener", "/v1/chat/completions", STORY, &["--stamp"]);
     let revoke = async {
@@ -134,6 +137,7 @@ async fn a_revoked_key_is_refused_and_its_stream_ends() {
 async fn two_replicas_count_together_and_fail_alone() {
     let cluster = Cluster::connect().await;
     let namespace = served(&cluster, "replicas", "assistant", BY_GATEWAY).await;
+    let _alone = STEADY.write().await;
     let replicas = Replicas::two(&cluster.client).await;
     make_key(&namespace, "  limits: {requestsPerMinute: 4}").await;
     let [first, second] = replicas.addresses.clone();
@@ -179,6 +183,7 @@ async fn wait_streaming(namespace: &TestNamespace, pod: &str) {
 async fn the_official_client_works_with_a_base_url_a_key_and_a_ca() {
     let cluster = Cluster::connect().await;
     let namespace = served(&cluster, "sdk", "assistant", BY_GATEWAY).await;
+    let _steady = STEADY.read().await;
     make_key(&namespace, "").await;
     let files = repo("target/e2e-sdk");
     std::fs::create_dir_all(&files).expect("target should be writable");

@@ -2,7 +2,7 @@
 
 use alcazar_tests::{
     Cluster, TestNamespace,
-    kinds::{condition, deployments},
+    kinds::{condition, deployments, wait_condition},
     pod::probe,
     wait::{LONG, wait_for},
 };
@@ -56,9 +56,8 @@ async fn a_model_pod_reaches_nothing() {
         "{}",
         outcome.output
     );
-    let deployment = deployments(&namespace).get("assistant").await.expect("the deployment should exist");
+    let deployment = wait_condition(&deployments(&namespace), "assistant", "NetworkIsolated", "True", LONG).await;
     let isolated = condition(&deployment, "NetworkIsolated").expect("it should be told");
-    assert_eq!(isolated.status, "True", "{}", isolated.message);
     for words in ["the operator's canary", "the API server", "a kubelet", "the cluster's DNS", "their model port"] {
         assert!(isolated.message.contains(words), "{words} should have been tried: {}", isolated.message);
     }
@@ -123,7 +122,9 @@ async fn nobody_but_the_allowed_peer_reaches_it() {
     let namespace = served(&cluster, "ingress", "assistant", &spec).await;
     let address = address(&namespace).await;
     let dial = |expect: &'static str| {
-        ["dial", &address, "--timeout", "700ms", "--every", "300ms", "--for", "2s", "--expect", expect]
+        // Who is let in only after a policy engine has learnt of him needs more patience than who never is.
+        let lasting = if expect == "open" { "6s" } else { "2s" };
+        ["dial", &address, "--timeout", "700ms", "--every", "300ms", "--for", lasting, "--expect", expect]
             .map(str::to_owned)
     };
     for (place, pod, labels, expect) in [

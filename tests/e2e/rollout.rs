@@ -87,7 +87,7 @@ async fn a_caller_that_leaves_frees_the_model() {
     let url = format!("https://assistant.{}.svc/v1/chat/completions", namespace.name);
     let body = r#"{"model":"assistant","stream":true,"max_tokens":1500,"seed":1,
         "messages":[{"role":"user","content":"Count to ten thousand, slowly, in words."}]}"#;
-    let args = ["get", &url, "--ca", "/ca/ca.crt", "--data", body, "--retry-refused", "10s", "--timeout", "3s"];
+    let args = ["get", &url, "--ca", "/ca/ca.crt", "--data", body, "--retry-refused", "10s", "--timeout", "6s"];
     let outcome = alcazar_tests::pod::probe(&namespace, "leaver", &[], &args).await;
     let (begun, ended) = (outcome.output.contains("data: "), outcome.output.contains("[DONE]"));
     assert!(begun && !ended, "the caller should have left in the middle: {}", outcome.output);

@@ -16,7 +16,7 @@ use alcazar_tests::{
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::{Api, api::ListParams};
 
-use crate::scenario::served;
+use crate::{gateway_pods::STEADY, scenario::served};
 
 const OURS: &str = "alcazar-system";
 /// The status of a peer is written every 30 seconds.
@@ -152,6 +152,7 @@ spec: {{publicKey: {public_key}, address: {address}, owner: person@example.com, 
 async fn a_person_outside_gets_an_answer_through_the_tunnel_until_revoked() {
     let cluster = Cluster::connect().await;
     let namespace = served(&cluster, "vpn", "assistant", "  access: {mode: Gateway}").await;
+    let _steady = STEADY.read().await;
     let vpn = published(&cluster, "alcazar-vpn").await;
     let ca = published(&cluster, "alcazar-ca").await["ca.crt"].clone();
     let gateway = &vpn["gatewayAddress"];

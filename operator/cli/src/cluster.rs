@@ -113,7 +113,9 @@ fn told(error: &kube::Error) -> String {
     let said = status.message.trim();
     let hint = match status.code {
         401 => "; the cluster does not know you: log in again, or look at the user of your KUBECONFIG",
-        403 => "; ask who administers the cluster for the role that allows it: docs/install.md has the chart's roles for people",
+        403 => {
+            "; ask who administers the cluster for the role that allows it: docs/install.md has the chart's roles for people"
+        }
         404 if said.contains("page not found") || said.contains("requested resource") => {
             "; the cluster does not have this kind: is Alcazar installed in it?"
         }

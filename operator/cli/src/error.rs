@@ -27,7 +27,9 @@ pub enum Error {
     Cluster { why: String },
     #[error("failed to {action}: {why}")]
     Api { action: String, why: String },
-    #[error("failed to find namespace {namespace}: the cluster has none of that name; `kubectl get namespaces` lists them")]
+    #[error(
+        "failed to find namespace {namespace}: the cluster has none of that name; `kubectl get namespaces` lists them"
+    )]
     Namespace { namespace: String },
     #[error("failed to accept the model: {why}")]
     Signature { why: String },

@@ -46,11 +46,13 @@ const COLUMNS: usize = 9;
 /// One line a key, columns wide enough for what is in them.
 #[must_use]
 pub fn table(keys: &[LlmApiKey], with_namespace: bool) -> String {
-    let head = ["NAMESPACE", "NAME", "OWNER", "STATE", "READY", "EXPIRES", "LAST USED", "REQUESTS", "TOKENS"].map(str::to_owned);
+    let head = ["NAMESPACE", "NAME", "OWNER", "STATE", "READY", "EXPIRES", "LAST USED", "REQUESTS", "TOKENS"]
+        .map(str::to_owned);
     let rows: Vec<[String; COLUMNS]> = std::iter::once(head).chain(keys.iter().map(row)).collect();
     let skip = usize::from(!with_namespace);
-    let widths: Vec<usize> =
-        (0..COLUMNS).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()).collect();
+    let widths: Vec<usize> = (0..COLUMNS)
+        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default())
+        .collect();
     let mut text = String::new();
     for row in &rows {
         let mut line = String::new();

@@ -176,7 +176,8 @@ impl AuthorityStore {
 
     fn metadata(&self, made: Option<&MadeAuthority>) -> ObjectMeta {
         let annotations = made.map(|made| {
-            let took_over = made.authority.handover().map(|handover| (TOOK_OVER.to_owned(), handover.since().to_string()));
+            let took_over =
+                made.authority.handover().map(|handover| (TOOK_OVER.to_owned(), handover.since().to_string()));
             let made = [
                 (NOT_AFTER.to_owned(), made.not_after.to_string()),
                 (FINGERPRINT.to_owned(), made.authority.fingerprint().to_owned()),
@@ -208,7 +209,8 @@ fn parse(secret: &Secret, now: Timestamp) -> Result<Authority, CertificateError>
     };
     let certificate = text(TLS_CRT).ok_or(CertificateError::ReadCertificate)?;
     let key = text(TLS_KEY).ok_or(CertificateError::ReadKey)?;
-    let handover = text(OLDER_CRT).zip(time(secret, TOOK_OVER)).and_then(|(older, since)| Handover::after(older, since));
+    let handover =
+        text(OLDER_CRT).zip(time(secret, TOOK_OVER)).and_then(|(older, since)| Handover::after(older, since));
     Ok(Authority::read(certificate, key, now)?.after(handover))
 }
 

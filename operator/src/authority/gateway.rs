@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
-    Authority, CA_CRT, CertificateError, FINGERPRINT, KnownLeaf, Leaf, LeafNames, LeafVerdict,
-    NOT_AFTER, TLS_CRT, TLS_KEY, apply::EnsureError, judge, vpn,
+    Authority, CA_CRT, CertificateError, FINGERPRINT, KnownLeaf, Leaf, LeafNames, LeafVerdict, NOT_AFTER, TLS_CRT,
+    TLS_KEY, apply::EnsureError, judge, vpn,
 };
 use crate::{
     context::{Context, FIELD_MANAGER},

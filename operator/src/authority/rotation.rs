@@ -68,7 +68,7 @@ pub(crate) fn judge(
     };
     // One that came due in the meantime waits for the others: its clients are still being told of the new authority.
     let stays_with = |older: &CertificateDer<'_>| lasts(older, RENEW_BEFORE - INTRODUCED_FOR);
-    if !lasts(authority.certificate(), RENEW_BEFORE) && !authority.older_signers(now).any(|older| stays_with(older)) {
+    if !lasts(authority.certificate(), RENEW_BEFORE) && !authority.older_signers(now).any(stays_with) {
         LeafVerdict::Due
     } else if !carries(&known.certificate, names) {
         LeafVerdict::WrongNames

@@ -144,7 +144,13 @@ impl State {
     }
 
     /// The certificate stays, so no pod is restarted for it.
-    async fn renew_bundle(&self, ctx: &Context, object: &LlmDeployment, owner: &Owner, plan: &Plan) -> Result<(), Error> {
+    async fn renew_bundle(
+        &self,
+        ctx: &Context,
+        object: &LlmDeployment,
+        owner: &Owner,
+        plan: &Plan,
+    ) -> Result<(), Error> {
         let LeafPlan::Rebundle { bundle_pem, .. } = &plan.leaf else { return Ok(()) };
         let written = trust(ctx, owner, &tls_secret_name(&owner.name), bundle_pem).await;
         let secret = written.map_err(|source| Error::Apply { source })?;

@@ -119,7 +119,8 @@ func (b *bench) createAll(ctx context.Context, t *tracker, namespace string, n i
 		object := &unstructured.Unstructured{Object: map[string]any{
 			"apiVersion": "alcazar.dev/v1alpha1", "kind": "LlmDeployment",
 			"metadata": map[string]any{"name": name, "namespace": namespace},
-			"spec":     map[string]any{"modelName": "shared"},
+			// Simulated pods prove nothing, and nobody waits for it.
+			"spec": map[string]any{"modelName": "shared", "network": map[string]any{"isolation": "BestEffort"}},
 		}}
 		t.create(name)
 		_, err := b.dynamic.Resource(llmDeployments).Namespace(namespace).Create(ctx, object, metav1.CreateOptions{FieldManager: manager})

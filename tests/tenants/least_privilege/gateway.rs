@@ -58,7 +58,8 @@ async fn the_gateway_does_all_that_it_may_and_may_all_that_it_does() {
     let watched = format!("watchNamespaces=[\"{}\"]", namespace.name);
     let set = [watched.as_str(), r#"gateway.vpn={"enabled":true,"endpoint":"vpn.example.com:51820"}"#];
     let account = Account::make(&cluster, &namespace, ("t", "alcazar-gateway"), &set, is_its("t")).await;
-    let vpn = "vpn: {enabled: true, listen: '127.0.0.1:0', privateKeyFile: KEY, cidr: 10.88.0.0/16, address: 10.88.0.1}";
+    let vpn =
+        "vpn: {enabled: true, listen: '127.0.0.1:0', privateKeyFile: KEY, cidr: 10.88.0.0/16, address: 10.88.0.1}";
     let gateway = Gateway::start(&account.cluster, &namespace, &[&namespace.name], vpn).await;
     live(&cluster.client, &namespace, &gateway).await;
     account.judge(&cluster.kubeconfig.with_file_name("audit.log"), &UNSEEN, |_| false);

@@ -127,7 +127,8 @@ fn what_is_no_certificate_of_ours_is_not_trusted() {
         assert_eq!(Handover::after(bundle, start()), None, "{bundle}");
     }
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
-    let foreign = rcgen::CertificateParams::new(vec!["ca.example".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
+    let foreign =
+        rcgen::CertificateParams::new(vec!["ca.example".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
     assert_eq!(Handover::after(&foreign, start()), None);
     let ours = Authority::for_tests(start());
     let mixed = format!("# a note\n{foreign}\n{}", ours.certificate_pem());

@@ -42,7 +42,7 @@ fn proven(proof: &Proof) -> String {
 }
 
 /// All that does not hold, and the mend.
-fn breached(seen: Seen<'_>, breach: &Breach) -> String {
+pub(super) fn breached(seen: Seen<'_>, breach: &Breach) -> String {
     let out = (!breach.reached.is_empty()).then(|| broken(seen, &breach.reached));
     let entered = breach.entered.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let inward = (!breach.entered.is_empty()).then(|| {

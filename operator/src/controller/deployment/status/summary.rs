@@ -1,6 +1,8 @@
 //! The one sentence: does it serve as asked for, is it on its way, or does it need a person. Pure.
 
-use alcazar_crds::{llm_deployment::IsolationMode, reasons::DeploymentReason as Reason};
+use alcazar_crds::{
+    conditions::DeploymentCondition as Type, llm_deployment::IsolationMode, reasons::DeploymentReason as Reason,
+};
 use k8s_openapi::api::apps::v1::Deployment;
 
 use super::{
@@ -10,7 +12,10 @@ use super::{
     isolation::{Breach, Finding},
     model, pods, refusals,
 };
-use crate::controller::deployment::{build, reports::is_ready, validate::ValidatedDeployment};
+use crate::{
+    conditions,
+    controller::deployment::{build, reports::is_ready, validate::ValidatedDeployment},
+};
 
 /// How far it is, as kstatus tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +47,8 @@ impl Summary {
             .or_else(|| model::lack(seen))
             .or_else(|| broken(seen, finding))
             .or_else(|| cause.clone())
-            .or_else(|| unfinished(seen));
+            .or_else(|| unfinished(seen))
+            .or_else(|| unproven(seen, finding));
         match decided {
             Some(Cause { reason, message, weight }) => {
                 let phase = if weight == Weight::Stalls { Phase::Stuck } else { Phase::Working };
@@ -127,11 +133,33 @@ fn broken(seen: Seen<'_>, finding: &Finding) -> Option<Cause> {
         }
         // Still so until a pod has told otherwise.
         (Finding::AsBefore, IsolationMode::Required) => {
-            let old = super::keep(seen.old()?, alcazar_crds::conditions::DeploymentCondition::Ready)?;
+            let old = super::keep(seen.old()?, Type::Ready)?;
             let is_broken = old.reason == Reason::IsolationBroken.as_str();
             is_broken.then(|| Cause::stalls(Reason::IsolationBroken, old.message))
         }
         _ => None,
+    }
+}
+
+/// All pods serve, and nobody has shown yet that the firewall holds: that comes first. What has been told once is not taken
+/// back for want of a fresh proof, since the pods hold the firewall themselves and stop when it does not.
+fn unproven(seen: Seen<'_>, finding: &Finding) -> Option<Cause> {
+    let was_ready = seen.old().is_some_and(|old| conditions::is_true(&old.conditions, Type::Ready.as_str()));
+    if seen.valid.isolation != IsolationMode::Required || seen.valid.replicas == 0 || was_ready {
+        return None;
+    }
+    let waits = |message: String| Some(Cause::waits(Reason::IsolationUnproven, message));
+    match finding {
+        Finding::Proven(_) => None,
+        // What pods reached is told before.
+        Finding::Broken(breach) => Some(Cause::stalls(Reason::IsolationBroken, firewall::breached(seen, breach))),
+        Finding::Unproven(why) => waits(format!("the pods serve; {why}")),
+        Finding::AsBefore => {
+            let before = seen.old().and_then(|old| super::keep(old, Type::Ready));
+            let before = before.filter(|before| before.reason == Reason::IsolationUnproven.as_str());
+            let words = "the pods serve; the operator is asking them whether the firewall holds";
+            waits(before.map_or_else(|| words.to_owned(), |before| before.message))
+        }
     }
 }
 

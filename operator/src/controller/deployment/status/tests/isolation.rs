@@ -35,9 +35,13 @@ fn isolation_is_only_claimed_with_a_fresh_proof_of_every_ready_pod() {
     world.object.spec.replicas = Some(2);
     let mut world = world.deployed([2, 2, 2]).with_pod(serving_pod()).with_pod(pod_named("assistant-2", READY));
     world.observed.pods[1].door = DoorTried::Shut;
-    assert_eq!(world.report().of("NetworkIsolated"), "Unknown/IsolationUnproven", "the second says nothing");
+    let early = world.report();
+    assert_eq!(early.of("NetworkIsolated"), "Unknown/IsolationUnproven", "the second says nothing");
+    assert_eq!((early.of("Ready"), early.health(1)), ("False/IsolationUnproven".to_owned(), "InProgress"));
+    assert!(early.message("Ready").contains("the pods serve; no proof from every ready pod yet"));
     world.observed.pods[1].report = told(isolated());
-    assert_eq!(world.report().of("NetworkIsolated"), "True/IsolationProven");
+    let proven = world.report();
+    assert_eq!((proven.of("NetworkIsolated"), proven.health(1)), ("True/IsolationProven".to_owned(), "Current"));
     let mut stale = isolated();
     stale.isolation.as_mut().unwrap().seconds_since_last_round = 61;
     world.observed.pods[1].report = told(stale);
@@ -79,6 +83,7 @@ fn what_is_claimed_is_what_was_tried() {
 #[test]
 fn a_door_that_lets_the_operator_in() {
     let mut world = serving();
+    world.report();
     world.observed.pods[0].door = DoorTried::NotYet;
     assert_eq!(world.report().of("NetworkIsolated"), "Unknown/IsolationUnproven", "half a proof");
     world.observed.pods[0].door = DoorTried::Open(vec!["10.1.2.3:8443".parse().unwrap()]);
@@ -91,6 +96,35 @@ fn a_door_that_lets_the_operator_in() {
     let everybody = world.report();
     assert_eq!(everybody.of("NetworkIsolated"), "True/IsolationProven", "the operator may come in");
     assert!(everybody.message("NetworkIsolated").contains("was not tried"));
+}
+
+/// Nobody is told that it serves as asked for before that is so.
+#[test]
+fn it_is_not_ready_before_the_first_proof() {
+    let fresh = |change: &dyn Fn(&mut World)| {
+        let mut world = serving();
+        change(&mut world);
+        let told = world.report();
+        (told.of("Ready"), told.health(1))
+    };
+    let unproven = ("False/IsolationUnproven".to_owned(), "InProgress");
+    assert_eq!(fresh(&|world| world.observed.pods[0].door = DoorTried::NotYet), unproven, "half a proof");
+    assert_eq!(fresh(&|world| world.observed.pods[0].report = Report::Silent), unproven);
+    assert_eq!(fresh(&|world| world.observed.canary = Answers::No("10.96.4.4:8083".to_owned())), unproven);
+    let just_started = Report::NotAsked { since: now() - SignedDuration::from_secs(1) };
+    assert_eq!(fresh(&|world| world.observed.pods[0].report = just_started.clone()), unproven, "a new operator");
+    let open = DoorTried::Open(vec!["10.1.2.3:8443".parse().unwrap()]);
+    let stalled = ("False/IsolationBroken".to_owned(), "Failed");
+    assert_eq!(fresh(&|world| world.observed.pods[0].door = open.clone()), stalled);
+    let best_effort = |world: &mut World| {
+        world.object.spec.network.isolation = IsolationMode::BestEffort;
+        world.observed.pods[0].report = Report::Silent;
+    };
+    assert_eq!(fresh(&best_effort), ("True/Serving".to_owned(), "Current"));
+    let mut world = serving();
+    world.report();
+    world.observed.pods[0].report = Report::Silent;
+    assert_eq!(world.report().of("Ready"), "True/Serving", "the pods hold the firewall themselves");
 }
 
 #[test]
