@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use crate::{
@@ -75,15 +76,19 @@ impl Body for Answer {
         match &self.source {
             Source::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Source::Relayed(relay) if relay.meter.is_changing() || relay.is_over => SizeHint::default(),
-            Source::Relayed(relay) => relay.upstream.size_hint(),
+            Source::Relayed(relay) => relay.size_hint(),
         }
     }
 }
+
+type Read = Option<Result<Frame<Bytes>, hyper::Error>>;
 
 /// An answer on its way. Dropped before its end, because the client left, it ends the pod's work at once.
 #[derive(Debug)]
 pub(crate) struct Relay {
     upstream: Incoming,
+    /// What was read of it before the answer went out.
+    first: Option<Read>,
     lease: Lease,
     _flight: Flight,
     meter: Meter,
@@ -96,7 +101,48 @@ impl Relay {
     pub(crate) fn new(answered: Answered, flight: Flight, meter: Meter, session: Session, is_events: bool) -> Self {
         let Answered { response, lease } = answered;
         let upstream = response.into_body();
-        Self { upstream, lease, _flight: flight, meter, session, is_events, is_over: false }
+        Self { upstream, first: None, lease, _flight: flight, meter, session, is_events, is_over: false }
+    }
+
+    /// Waits for the beginning of an answer that comes as a whole, so that it goes out in one piece with its head: two cost a
+    /// write and a wake of the client more. One that breaks off before it can still be told. The head of a stream goes at once.
+    pub(crate) async fn with_beginning(mut self) -> Result<Self, ApiError> {
+        if self.is_events {
+            return Ok(self);
+        }
+        match self.upstream.frame().await {
+            Some(Err(error)) => {
+                tracing::warn!(%error, "a pod broke off before its answer");
+                let error = ApiError::upstream_failed();
+                self.session.answers(error.status);
+                Err(error)
+            }
+            first => {
+                self.first = Some(first);
+                Ok(self)
+            }
+        }
+    }
+
+    /// Of what is still to come.
+    fn size_hint(&self) -> SizeHint {
+        let read = self
+            .first
+            .iter()
+            .flatten()
+            .flatten()
+            .filter_map(Frame::data_ref)
+            .map(|data| data.len() as u64)
+            .sum::<u64>();
+        let hint = self.upstream.size_hint();
+        hint.exact().map_or_else(SizeHint::default, |rest| SizeHint::with_exact(rest + read))
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Poll<Read> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(first),
+            None => Pin::new(&mut self.upstream).poll_frame(cx),
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -104,7 +150,7 @@ impl Relay {
             if self.is_over {
                 return Poll::Ready(None);
             }
-            let chunk = match std::task::ready!(Pin::new(&mut self.upstream).poll_frame(cx)) {
+            let chunk = match std::task::ready!(self.read(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(chunk) => chunk,
                     // Trailers say nothing that is for the client.

@@ -248,15 +248,16 @@ impl Forwarded {
     }
 
     /// Hands the request's end over to its body.
-    pub(crate) fn relay(self, mut session: Session) -> Response<Answer> {
+    pub(crate) async fn relay(self, mut session: Session) -> Result<Response<Answer>, ApiError> {
         let body = match self.body {
             Body::Read(bytes) => Answer::whole(session.passed(bytes).unwrap_or_default()),
             Body::Streaming(streaming) => {
                 let (answered, flight, meter, is_events) = *streaming;
-                Answer::relayed(Relay::new(answered, flight, meter, session, is_events))
+                let relay = Relay::new(answered, flight, meter, session, is_events);
+                Answer::relayed(relay.with_beginning().await?)
             }
         };
-        self.head.map(|()| body)
+        Ok(self.head.map(|()| body))
     }
 }
 

@@ -124,7 +124,7 @@ impl Gateway {
         match answered {
             Ok(forwarded) => {
                 session.answers(forwarded.status());
-                Ok(forwarded.relay(session))
+                forwarded.relay(session).await
             }
             Err(error) => {
                 session.answers(error.status);

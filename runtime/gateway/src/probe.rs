@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, Response, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use crate::{gateway::Gateway, listen::crowd::Crowd, vpn};
 
@@ -26,8 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Probe {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) crowd: Arc<Crowd>,
-    /// What the tunnel counts, if there is one.
-    pub(crate) vpn: Option<alcazar_vpn::Reader>,
+    /// What the tunnel counts, if there is one; nothing while it is closed.
+    pub(crate) vpn: Option<watch::Receiver<Option<alcazar_vpn::Reader>>>,
     /// Every watch has told everything once.
     pub(crate) is_synced: Arc<AtomicBool>,
 }
@@ -79,13 +79,17 @@ impl Probe {
         response
     }
 
-    fn unready(&self) -> Option<&'static str> {
+    /// Why no request should be sent here.
+    pub(crate) fn unready(&self) -> Option<&'static str> {
         if self.gateway.is_draining() {
             Some("shutting down")
-        } else if self.is_synced.load(Ordering::Relaxed) {
-            None
-        } else {
+        } else if !self.is_synced.load(Ordering::Relaxed) {
             Some("keys and models are still being listed")
+        } else if self.vpn.as_ref().is_some_and(|reader| reader.borrow().is_none()) {
+            // Peers that are sent elsewhere find one that is open.
+            Some("the tunnel is closed; it is being opened again")
+        } else {
+            None
         }
     }
 
@@ -96,7 +100,8 @@ impl Probe {
         metrics.connections_evicted.set(gauge(self.crowd.evicted.load(Ordering::Relaxed)));
         metrics.connections_refused.set(gauge(self.crowd.refused.load(Ordering::Relaxed)));
         metrics.connections_flooding.set(gauge(self.crowd.flooding.load(Ordering::Relaxed)));
-        let of_vpn = self.vpn.as_ref().map_or(Ok(Vec::new()), |reader| vpn::metrics::render(&reader.snapshot()));
+        let reader = self.vpn.as_ref().and_then(|reader| reader.borrow().clone());
+        let of_vpn = reader.map_or(Ok(Vec::new()), |reader| vpn::metrics::render(&reader.snapshot()));
         match metrics.render().and_then(|text| Ok([text, of_vpn?].concat())) {
             Ok(text) => (StatusCode::OK, text),
             Err(error) => {

@@ -9,3 +9,4 @@ mod quotas;
 mod rig;
 mod rotation;
 mod streams;
+mod tunnel;

@@ -28,7 +28,7 @@ use crate::{
     tls::{self, Identity, Serving, TlsError},
     upstream::fleet::Fleet,
     usage,
-    vpn::{Tunnel, TunnelError},
+    vpn::{Around, Tunnel, TunnelError},
     watch::Cluster,
     world::{World, build::Own},
 };
@@ -102,6 +102,9 @@ pub enum RunError {
         /// Why.
         source: prometheus::Error,
     },
+    /// A part ended that should not; what starts the program starts it again.
+    #[error("a part of the gateway ended that should not")]
+    PartEnded,
     /// An audit log whose chain does not hold.
     #[error(transparent)]
     Verify(#[from] VerifyError),
@@ -129,8 +132,11 @@ async fn serve(path: &Path) -> Result<(), RunError> {
     let (mut tasks, close) = (JoinSet::new(), CancellationToken::new());
     program.start(&settings, &client, listeners, &close, &mut tasks)?;
     tracing::info!(listen = %settings.listen, "serving");
-    ends.told().await;
-    tracing::info!("told to end; running answers are finished");
+    let outcome = tokio::select! {
+        () = ends.told() => Ok(()),
+        _ = tasks.join_next() => Err(RunError::PartEnded),
+    };
+    tracing::info!(is_told = outcome.is_ok(), "the gateway ends; running answers are finished");
     program.gateway.drain();
     tokio::time::sleep(LEAVE_TIME).await;
     close.cancel();
@@ -148,7 +154,7 @@ async fn serve(path: &Path) -> Result<(), RunError> {
     if !matches!(written, Ok(Ok(Ok(())))) {
         tracing::error!("the audit log was not closed in order");
     }
-    Ok(())
+    outcome
 }
 
 struct Listeners {
@@ -231,8 +237,9 @@ impl Program {
             close: close.clone(),
         };
         let vpn = listeners.tunnel.map(|tunnel| {
-            let worlds = self.worlds.subscribe();
-            tunnel.start(public.clone(), Arc::clone(&self.gateway), client.clone(), worlds, tasks)
+            let (port, gateway) = (public.clone(), Arc::clone(&self.gateway));
+            let (client, worlds, reload_every) = (client.clone(), self.worlds.subscribe(), tls::RELOAD_EVERY);
+            tunnel.start(Around { port, gateway, client, worlds, reload_every }, tasks)
         });
         tasks.spawn(serve_public(listeners.public, public, Arc::clone(&self.gateway)));
         let identity = Arc::clone(&self.identity);

@@ -1,18 +1,19 @@
 //! The tunnel in front: peers of the cluster come in by WireGuard and reach the public API, and nothing else.
 
+mod key_file;
 pub(crate) mod metrics;
 pub(crate) mod peers;
 mod status;
 
-use std::{fs, io, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use alcazar_contract::{SERVICE_PORT, VPN_PORT};
 use alcazar_vpn::{Acceptor, Config, KeyError, Limits, Peer, PrivateKey, Reader, VpnError, VpnStream};
 use kube::Client;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_rustls::TlsAcceptor;
-use zeroize::Zeroizing;
 
+use self::key_file::KeyFile;
 use crate::{
     gateway::Gateway,
     listen::{Listener, Port},
@@ -20,6 +21,9 @@ use crate::{
     settings,
     world::World,
 };
+
+/// Before a tunnel that failed is opened again.
+const REOPEN_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why there is no tunnel.
 #[derive(Debug, thiserror::Error)]
@@ -67,8 +71,20 @@ impl Listener for Acceptor {
 
 /// A tunnel that listens and does not answer yet.
 pub(crate) struct Tunnel {
-    vpn: alcazar_vpn::Vpn,
-    peers: watch::Sender<Vec<Peer>>,
+    settings: settings::Vpn,
+    key: KeyFile,
+    socket: Socket,
+}
+
+/// What is around the tunnel.
+pub(crate) struct Around<A> {
+    /// What comes through is served as this port serves.
+    pub(crate) port: Port<A>,
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) client: Client,
+    pub(crate) worlds: watch::Receiver<Arc<World>>,
+    /// How often the key's file is looked at.
+    pub(crate) reload_every: Duration,
 }
 
 impl Tunnel {
@@ -77,40 +93,94 @@ impl Tunnel {
         if !settings.enabled {
             return Ok(None);
         }
-        let listen = settings.listen.unwrap_or(SocketAddr::from(([0, 0, 0, 0], VPN_PORT)));
-        let (peers, told) = watch::channel(Vec::new());
-        let vpn = alcazar_vpn::Vpn::bind(listen, config(settings)?, told).await?;
-        Ok(Some(Self { vpn, peers }))
+        let key = KeyFile::read(&settings.private_key_file)?;
+        let socket = Socket::bind(settings, key.key()).await?;
+        Ok(Some(Self { settings: settings.clone(), key, socket }))
     }
 
-    /// Serves what comes through it as `port` serves; all of it ends with `tasks`.
-    pub(crate) fn start<A>(
-        self,
-        port: Port<A>,
-        gateway: Arc<Gateway>,
-        client: Client,
-        worlds: watch::Receiver<Arc<World>>,
-        tasks: &mut JoinSet<()>,
-    ) -> Reader
+    /// Keeps it open until `tasks` end. What it counts is told; nothing while it is closed.
+    pub(crate) fn start<A>(self, around: Around<A>, tasks: &mut JoinSet<()>) -> watch::Receiver<Option<Reader>>
     where
-        A: Fn() -> TlsAcceptor + Clone + Send + 'static,
+        A: Fn() -> TlsAcceptor + Clone + Send + Sync + 'static,
     {
-        let (acceptor, reader) = (self.vpn.acceptor(), self.vpn.reader());
-        let vpn = self.vpn;
+        let (told, reader) = watch::channel(None);
+        tasks.spawn(self.keep_open(around, told));
+        reader
+    }
+
+    /// A tunnel that failed is opened again here: ending the program would end the streams of those who come without one. One
+    /// with another key is opened anew, since no session under the old key can go on.
+    async fn keep_open<A>(mut self, around: Around<A>, told: watch::Sender<Option<Reader>>)
+    where
+        A: Fn() -> TlsAcceptor + Clone + Send + Sync + 'static,
+    {
+        let close = around.port.close.clone();
+        loop {
+            let (reader, mut tasks) = self.socket.serve(&around);
+            told.send_replace(Some(reader));
+            tokio::select! {
+                _ = tasks.join_next() => {
+                    if close.is_cancelled() {
+                        // The last connections go on through what still runs.
+                        return std::future::pending().await;
+                    }
+                    tracing::error!("a part of the tunnel failed; it is opened again");
+                    told.send_replace(None);
+                    tokio::time::sleep(REOPEN_PAUSE).await;
+                }
+                () = self.key.changed(around.reload_every) => {
+                    tracing::info!("the VPN's key changed; the tunnel is opened anew, and peers need new files");
+                    told.send_replace(None);
+                }
+            }
+            tasks.shutdown().await;
+            self.socket = loop {
+                match Socket::bind(&self.settings, self.key.key()).await {
+                    Ok(socket) => break socket,
+                    Err(error) => tracing::error!(%error, "failed to open the tunnel; it is tried again"),
+                }
+                tokio::time::sleep(REOPEN_PAUSE).await;
+            };
+        }
+    }
+}
+
+/// From a bound socket to its end.
+struct Socket {
+    vpn: alcazar_vpn::Vpn,
+    peers: watch::Sender<Vec<Peer>>,
+}
+
+impl Socket {
+    async fn bind(settings: &settings::Vpn, key: &PrivateKey) -> Result<Self, TunnelError> {
+        let listen = settings.listen.unwrap_or(SocketAddr::from(([0, 0, 0, 0], VPN_PORT)));
+        let (peers, told) = watch::channel(Vec::new());
+        let vpn = alcazar_vpn::Vpn::bind(listen, config(settings, key)?, told).await?;
+        Ok(Self { vpn, peers })
+    }
+
+    /// All of it ends with the set.
+    fn serve<A>(self, around: &Around<A>) -> (Reader, JoinSet<()>)
+    where
+        A: Fn() -> TlsAcceptor + Clone + Send + Sync + 'static,
+    {
+        let Self { vpn, peers } = self;
+        let (acceptor, reader, mut tasks) = (vpn.acceptor(), vpn.reader(), JoinSet::new());
         tasks.spawn(async move {
             if let Err(error) = vpn.run().await {
-                tracing::error!(%error, "the tunnel ended; peers are not answered until the gateway is started again");
+                tracing::error!(%error, "the tunnel ended");
             }
         });
-        tasks.spawn(serve_public(acceptor, port, gateway));
-        tasks.spawn(follow(self.peers, worlds.clone()));
-        tasks.spawn(status::keep_written(client, reader.clone(), worlds));
-        reader
+        tasks.spawn(serve_public(acceptor, around.port.clone(), Arc::clone(&around.gateway)));
+        tasks.spawn(follow(peers, around.worlds.clone()));
+        tasks.spawn(status::keep_written(around.client.clone(), reader.clone(), around.worlds.clone()));
+        (reader, tasks)
     }
 }
 
 /// Tells the tunnel of each change of its peers.
 async fn follow(peers: watch::Sender<Vec<Peer>>, mut worlds: watch::Receiver<Arc<World>>) {
+    worlds.mark_changed();
     while worlds.changed().await.is_ok() {
         let now: Vec<Peer> = worlds.borrow_and_update().vpn_peers().iter().map(|listed| listed.peer.clone()).collect();
         peers.send_if_modified(|before| {
@@ -121,16 +191,13 @@ async fn follow(peers: watch::Sender<Vec<Peer>>, mut worlds: watch::Receiver<Arc
     }
 }
 
-fn config(settings: &settings::Vpn) -> Result<Config, TunnelError> {
-    let path = settings.private_key_file.clone();
-    let text = fs::read_to_string(&path).map(Zeroizing::new);
-    let text = text.map_err(|source| TunnelError::ReadKey { path: path.clone(), source })?;
-    let private_key: PrivateKey = text.parse().map_err(|source| TunnelError::Key { path, source })?;
+fn config(settings: &settings::Vpn, key: &PrivateKey) -> Result<Config, TunnelError> {
     let invalid = |field, found: &str, expected| TunnelError::Invalid { field, found: found.to_owned(), expected };
     let cidr =
         settings.cidr.parse().map_err(|_| invalid("cidr", &settings.cidr, "an IPv4 range such as 10.88.0.0/16"))?;
     let address =
         settings.address.parse().map_err(|_| invalid("address", &settings.address, "an IPv4 address of vpn.cidr"))?;
+    let private_key = key.clone();
     Ok(Config { private_key, cidr, address, ports: vec![SERVICE_PORT], limits: Limits::default() })
 }
 

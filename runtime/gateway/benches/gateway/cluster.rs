@@ -6,7 +6,6 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::Arc,
     time::Duration,
 };
 
@@ -22,81 +21,18 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
 };
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
-use rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::ring, server::WebPkiClientVerifier};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tempfile::TempDir;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
 };
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use crate::authority::Authority;
 
 pub(crate) const KEY: &str = "alc_0123456789012345678901234567890123456789012";
 /// Events of one stream.
 const EVENTS: usize = 2000;
-
-/// A CA and what it signed, in files.
-pub(crate) struct Authority {
-    pub(crate) dir: TempDir,
-}
-
-impl Authority {
-    pub(crate) fn new() -> Self {
-        let key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // OpenSSL takes a leaf with its issuer's name for self-signed.
-        params.distinguished_name.push(DnType::CommonName, "the bench's authority");
-        let ca = params.self_signed(&key).expect("a certificate").pem();
-        let issuer = Issuer::new(params, key);
-        let dir = tempfile::tempdir().expect("a directory");
-        for (name, dns) in [("client", "alcazar-gateway"), ("tls", "gateway.test"), ("pod", "assistant.team-a.svc")] {
-            let key = KeyPair::generate().expect("a key");
-            let names = vec![dns.to_owned(), "gateway.test".to_owned()];
-            let mut params = CertificateParams::new(names).expect("names");
-            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
-            let leaf = params.signed_by(&key, &issuer).expect("a certificate");
-            let at = dir.path().join(name);
-            fs::create_dir(&at).expect("a directory");
-            fs::write(at.join("tls.crt"), leaf.pem()).expect("a file");
-            fs::write(at.join("tls.key"), key.serialize_pem()).expect("a file");
-            fs::write(at.join("ca.crt"), &ca).expect("a file");
-        }
-        Self { dir }
-    }
-
-    fn parts(&self, name: &str) -> (Arc<RootCertStore>, Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
-        let read = |file: &str| fs::read(self.dir.path().join(name).join(file)).expect("a file");
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(&read("ca.crt")).expect("PEM")).expect("a root");
-        let chain = vec![CertificateDer::from_pem_slice(&read("tls.crt")).expect("PEM")];
-        (Arc::new(roots), chain, PrivateKeyDer::from_pem_slice(&read("tls.key")).expect("PEM"))
-    }
-
-    pub(crate) fn connector(&self) -> TlsConnector {
-        let (roots, chain, key) = self.parts("client");
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        let builder = builder.with_safe_default_protocol_versions().expect("versions").with_root_certificates(roots);
-        let mut config = builder.with_client_auth_cert(chain, key).expect("a certificate");
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        TlsConnector::from(Arc::new(config))
-    }
-
-    fn acceptor(&self) -> TlsAcceptor {
-        let (roots, chain, key) = self.parts("pod");
-        let provider = Arc::new(ring::default_provider());
-        let verifier =
-            WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider)).build().expect("roots");
-        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let builder = builder.expect("versions").with_client_cert_verifier(verifier);
-        let mut config = builder.with_single_cert(chain, key).expect("a certificate");
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        TlsAcceptor::from(Arc::new(config))
-    }
-}
 
 type Body = BoxBody<Bytes, Infallible>;
 
@@ -115,7 +51,7 @@ pub(crate) struct Server {
 /// A pod that answers at once: what is measured is what lies before it.
 pub(crate) async fn start_pod(authority: &Authority) -> Server {
     let (listener, address) = bind().await;
-    let acceptor = authority.acceptor();
+    let acceptor = authority.acceptor("pod");
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
         let mut connections = JoinSet::new();
@@ -247,6 +183,21 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
+    /// What it and its workers used so far; the kernel counts in ticks of ten milliseconds.
+    pub(crate) fn cpu_time(&self) -> Duration {
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let ticks = processes.filter_map(|entry| {
+            let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+            let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+            // After the name, which may hold anything: state, parent, and from the twelfth on user and system time.
+            let fields: Vec<u64> =
+                stat.rsplit_once(')')?.1.split_whitespace().map(|field| field.parse().unwrap_or(0)).collect();
+            (pid == self.pid || fields.get(1) == Some(&self.pid.into()))
+                .then(|| fields.get(11..13).map(|times| times.iter().sum::<u64>()))?
+        });
+        Duration::from_millis(10 * ticks.sum::<u64>())
+    }
+
     /// Memory that it really holds.
     pub(crate) fn resident_kib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();

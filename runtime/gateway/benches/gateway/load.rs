@@ -14,16 +14,20 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, client::conn::http1::SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
-use tokio::{net::TcpStream, sync::Mutex, task::JoinSet};
+use tokio::{net::TcpStream, sync::Mutex, task::JoinSet, time::MissedTickBehavior};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::cluster::{Authority, KEY};
+use crate::{authority::Authority, cluster::KEY};
 
-/// Latencies in microseconds, in order.
+/// Latencies in microseconds, in order, and how many came before that did not count.
 #[derive(Clone, Debug)]
-pub(crate) struct Latency(Vec<u64>);
+pub(crate) struct Latency(Vec<u64>, u64);
 
 impl Latency {
+    pub(crate) fn requests(&self) -> u64 {
+        self.0.len() as u64 + self.1
+    }
+
     pub(crate) fn quantile(&self, nth: f64) -> u64 {
         #[expect(
             clippy::cast_possible_truncation,
@@ -70,10 +74,13 @@ impl Load {
             pool.lock().await.push(sender);
         }
         let mut ticks = tokio::time::interval(Duration::from_secs(1) / per_second);
+        // After a stall of the machine a burst would measure the burst.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (began, warm) = (Instant::now(), Duration::from_secs(1));
-        let mut all = Vec::new();
+        let (mut all, mut sent) = (Vec::new(), 0_u64);
         while began.elapsed() < time {
             ticks.tick().await;
+            sent += 1;
             let (pool, is_warm) = (Arc::clone(&pool), began.elapsed() > warm);
             under_way.spawn(async move {
                 let sender = pool.lock().await.pop();
@@ -95,7 +102,8 @@ impl Load {
             all.extend(done.expect("a request"));
         }
         all.sort_unstable();
-        Latency(all)
+        let uncounted = sent - all.len() as u64;
+        Latency(all, uncounted)
     }
 
     /// So many streams at once, one after another each.

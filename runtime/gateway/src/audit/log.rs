@@ -26,6 +26,9 @@ const MAX_WAITING: usize = 65_536;
 /// Lines that are written at once.
 const BATCH_BYTES: usize = 64 << 10;
 const SYNC_EVERY: Duration = Duration::from_secs(1);
+/// After the first record of a batch. A write, and a wake of this thread, for each record would cost more than its request's key
+/// and quota, and at the moment when the next request is there.
+const GATHER_TIME: Duration = Duration::from_millis(10);
 const DELETE_EVERY: Duration = Duration::from_mins(10);
 
 enum Entry {
@@ -102,6 +105,7 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             if let Some(first) = first {
+                std::thread::sleep(GATHER_TIME);
                 self.write(first, entries);
             }
             if synced.elapsed() >= SYNC_EVERY {

@@ -5,7 +5,9 @@ use alcazar_vpn::{PeerSnapshot, Snapshot};
 use serde_json::{Value, json};
 
 use super::{
-    TunnelError, config, metrics,
+    TunnelError, config,
+    key_file::KeyFile,
+    metrics,
     peers::{Listed, Told, listed},
     status::{Written, due},
 };
@@ -129,14 +131,34 @@ fn settings_that_cannot_work_are_named_and_the_key_is_not_told() {
         ..settings::Vpn::default()
     };
     let good = settings("10.88.0.0/16", "10.88.0.1");
-    assert!(matches!(config(&good), Err(TunnelError::ReadKey { .. })));
-    std::fs::write(&key, "not a key").unwrap();
-    let error = config(&good).err().unwrap().to_string();
-    assert!(error.contains("privateKey") && !error.contains("not a key\""), "{error}");
+    assert!(matches!(KeyFile::read(&key), Err(TunnelError::ReadKey { .. })));
+    std::fs::write(&key, "QZXcanary").unwrap();
+    let error = KeyFile::read(&key).err().unwrap().to_string();
+    assert!(error.contains("privateKey") && !error.contains("QZXcanary"), "{error}");
     std::fs::write(&key, format!("{}\n", KEYS[0])).unwrap();
-    assert!(config(&good).unwrap().check().is_ok());
+    let private_key = KeyFile::read(&key).unwrap().key().clone();
+    assert!(config(&good, &private_key).unwrap().check().is_ok());
     for (cidr, address, field) in [("ten", "10.88.0.1", "vpn.cidr"), ("10.88.0.0/16", "", "vpn.address")] {
-        let error = config(&settings(cidr, address)).err().unwrap().to_string();
+        let error = config(&settings(cidr, address), &private_key).err().unwrap().to_string();
         assert!(error.contains(field), "{error}");
     }
+}
+
+#[tokio::test]
+async fn another_key_is_taken_up_and_one_that_is_no_good_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("privateKey");
+    std::fs::write(&path, KEYS[0]).unwrap();
+    let mut file = KeyFile::read(&path).unwrap();
+    let first = file.key().public();
+    let soon = Duration::from_millis(5);
+    for same in [KEYS[0].to_owned(), format!("{}\n", KEYS[0]), "no key".to_owned(), String::new()] {
+        std::fs::write(&path, &same).unwrap();
+        assert!(tokio::time::timeout(10 * soon, file.changed(soon)).await.is_err(), "{same}");
+    }
+    std::fs::remove_file(&path).unwrap();
+    assert!(tokio::time::timeout(10 * soon, file.changed(soon)).await.is_err());
+    std::fs::write(&path, KEYS[1]).unwrap();
+    file.changed(soon).await;
+    assert!(file.key().public() != first);
 }
