@@ -72,7 +72,7 @@ cluster-down: ## stops it and leaves nothing behind
 images: ## OCI archives target/images/{operator,gateway,runtime}.tar from the Dockerfile
 	build/images.sh
 
-test-supply: ## bills of materials by CycloneDX's schema (installs a validator once)
+test-supply: images ## bills of materials by their schema, and the list of crates that the program in each image carries
 	tests/supply/run.sh
 
 sbom: ## a CycloneDX bill of materials of each program: target/sbom
