@@ -11,7 +11,12 @@ ARG BUILD_BASE=docker.io/library/rust:1.95.0-slim-bookworm
 ARG CUDA_BUILD_BASE=docker.io/nvidia/cuda:12.9.1-devel-ubuntu22.04
 ARG CUDA_RUNTIME_BASE=gcr.io/distroless/cc-debian12:nonroot
 
+# Writes the list of crates into each program. build/images.sh mounts it, so that nothing is downloaded in here.
+ARG CARGO_AUDITABLE=0.7.7
+
 FROM ${BUILD_BASE} AS build
+ARG CARGO_AUDITABLE
+RUN cargo auditable --version || cargo install --locked cargo-auditable@${CARGO_AUDITABLE}
 WORKDIR /src
 COPY . .
 # One cargo call for all programs, so that what they share compiles once. An explicit --target keeps
@@ -21,7 +26,7 @@ ENV CARGO_TARGET_DIR=/build \
     RUSTFLAGS="-C target-feature=+crt-static" \
     RUSTC_WRAPPER=""
 RUN target="$(rustc -vV | sed -n 's/^host: //p')" && \
-    cargo build --release --locked --target "$target" --bins -p alcazar-operator -p alcazar-gateway -p alcazar-server && \
+    cargo auditable build --release --locked --target "$target" --bins -p alcazar-operator -p alcazar-gateway -p alcazar-server && \
     mkdir -p /out && \
     cp "/build/$target/release/alcazar-operator" "/build/$target/release/alcazar-gateway" \
        "/build/$target/release/alcazar-runtime" /out/
@@ -73,6 +78,7 @@ ENTRYPOINT ["/alcazar-runtime"]
 FROM ${BUILD_BASE} AS toolchain
 
 FROM ${CUDA_BUILD_BASE} AS build-cuda
+ARG CARGO_AUDITABLE
 COPY --from=toolchain /usr/local/rustup /usr/local/rustup
 COPY --from=toolchain /usr/local/cargo /usr/local/cargo
 WORKDIR /src
@@ -84,7 +90,8 @@ ENV RUSTUP_HOME=/usr/local/rustup \
     PATH=/usr/local/cargo/bin:/usr/local/cuda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     CARGO_TARGET_DIR=/build \
     RUSTC_WRAPPER=""
-RUN cargo build --release --locked --features alcazar-backend-candle/cuda --bins -p alcazar-server && \
+RUN cargo auditable --version || cargo install --locked cargo-auditable@${CARGO_AUDITABLE}
+RUN cargo auditable build --release --locked --features alcazar-backend-candle/cuda --bins -p alcazar-server && \
     mkdir -p /out/lib && \
     cp /build/release/alcazar-runtime /out/ && \
     cp -P /usr/local/cuda/lib64/libcudart.so.12* /usr/local/cuda/lib64/libcublas.so.12* \

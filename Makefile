@@ -72,8 +72,17 @@ cluster-down: ## stops it and leaves nothing behind
 images: ## OCI archives target/images/{operator,gateway,runtime}.tar from the Dockerfile
 	build/images.sh
 
-test-supply: ## bills of materials by CycloneDX's schema (installs a validator once)
+test-supply: images ## bills of materials by their schema, and the list of crates that the program in each image carries
 	tests/supply/run.sh
+
+test-sign: images cluster-bin ## signing and verifying images and chart with cosign, against a registry (root; builds cosign once, minutes)
+	tests/supply/sign.sh
+
+sign: images cluster-bin ## signs images and chart with COSIGN_KEY; with REGISTRY pushes them there and signs them there
+	build/sign.sh $(REGISTRY)
+
+verify: ## verifies them with COSIGN_PUB: the files of target/release, or what lies in REGISTRY
+	build/verify.sh $(REGISTRY)
 
 sbom: ## a CycloneDX bill of materials of each program: target/sbom
 	python3 build/sbom.py
@@ -90,4 +99,4 @@ bench-operator: cluster-bin ## what the control plane costs: target/bench/operat
 clean: cluster-down ## stops the cluster and removes target/
 	rm -rf target
 
-.PHONY: help demo test lint advisories test-unit test-signing test-house test-vpn test-model test-clients test-api test-supply e2e cluster-bin cluster-up cluster-down images sbom generate check-generated bench-operator clean
+.PHONY: help demo test lint advisories test-unit test-signing test-house test-vpn test-model test-clients test-api test-supply test-sign e2e cluster-bin cluster-up cluster-down images sign verify sbom generate check-generated bench-operator clean

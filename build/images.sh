@@ -34,12 +34,23 @@ apt_install() {
   DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@"
 }
 
+# cargo-auditable for the build, linked statically since the host's C library may be newer than the base's.
+auditable() {
+  local version
+  version=$(sed -n 's/^ARG CARGO_AUDITABLE=//p' Dockerfile)
+  RUSTFLAGS="-C target-feature=+crt-static" CARGO_TARGET_DIR=$PWD/$cache/tools/target \
+    cargo install --locked --quiet --root "$cache/tools" --target "$(rustc -vV | sed -n 's/^host: //p')" "cargo-auditable@$version"
+  rm -rf "$cache/tools/target"
+}
+
 # The host's compiler and its downloaded crates are mounted, so the build needs no network.
 build() {
   local name=$1 base=$2 sysroot cargo_home config
   sysroot=$(rustc --print sysroot)
   cargo_home=${CARGO_HOME:-$HOME/.cargo}
-  local mounts=(--volume "$sysroot:/usr/local/rust:ro" --volume "$cargo_home/registry:/usr/local/cargo/registry" --volume "$PWD/$cache/target:/build")
+  # Where cargo looks for its subcommands.
+  local mounts=(--volume "$PWD/$cache/tools/bin:/usr/local/cargo/bin:ro")
+  mounts+=(--volume "$sysroot:/usr/local/rust:ro" --volume "$cargo_home/registry:/usr/local/cargo/registry" --volume "$PWD/$cache/target:/build")
   # A site's mirror is told here; crates from it lie under its name in the registry folder.
   for config in config.toml config; do
     [[ -f $cargo_home/$config ]] && mounts+=(--volume "$cargo_home/$config:/usr/local/cargo/$config:ro")
@@ -80,6 +91,7 @@ fi
 began=$SECONDS
 need
 step "downloading what Cargo.lock names and is not here yet" cargo fetch --locked --target "$(rustc -vV | sed -n 's/^host: //p')"
+step "cargo-auditable, for the lists of crates in the programs (once)" auditable
 base=$(build/base.sh)
 for name in operator gateway runtime; do
   step "image $name (the first one compiles all programs: some minutes on 2 cores, once)" build "$name" "$base"

@@ -12,7 +12,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("alcazar-contract", &[]),
     ("alcazar-telemetry", &[]),
     ("alcazar-operator", &["alcazar-crds", "alcazar-contract", "alcazar-telemetry"]),
-    ("alcazar-cli", &["alcazar-crds", "alcazar-contract", "alcazar-vpn", "alcazar-signing", "alcazar-gateway"]),
+    (
+        "alcazar-cli",
+        &[
+            "alcazar-crds",
+            "alcazar-contract",
+            "alcazar-telemetry",
+            "alcazar-vpn",
+            "alcazar-signing",
+            "alcazar-gateway",
+        ],
+    ),
     ("alcazar-core", &[]),
     ("alcazar-formats", &["alcazar-core"]),
     ("alcazar-text", &["alcazar-core", "alcazar-formats"]),

@@ -4,9 +4,11 @@
 use std::process::ExitCode;
 
 use alcazar_cli::{cli::Cli, print, run};
+use alcazar_telemetry::panics;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    panics::install();
     match run::run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

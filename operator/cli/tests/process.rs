@@ -92,6 +92,22 @@ mod process {
     }
 
     #[test]
+    fn a_panic_of_the_program_is_told_without_its_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = r#"{"apiVersion": "v1", "kind": "Config", "current-context": "x",
+            "clusters": [{"name": "x", "cluster": {"server": "http://localhost:1"}}], "users": [{"name": "x", "user": {}}],
+            "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}]}"#;
+        std::fs::write(folder.path().join("kubeconfig"), config).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_alcazar"));
+        command.args(["keys", "list"]).current_dir(folder.path()).env("KUBECONFIG", "kubeconfig");
+        // More stack than there are addresses: the thread that looks up the name cannot start, and the async runtime panics.
+        let output = command.env("RUST_MIN_STACK", "1000000000000000000").output().unwrap();
+        let (_, said) = texts(&output);
+        assert!(!output.status.success() && said.contains("a panic: a fault of the program"), "{said}");
+        assert!(!said.contains("worker thread") && !said.contains("panicked at"), "{said}");
+    }
+
+    #[test]
     fn failures_say_what_helps() {
         let folder = tempfile::tempdir().unwrap();
         for (line, code, word) in [
