@@ -20,6 +20,7 @@ demo: ## a cluster, the operator, a model, an answer (CLUSTER=current: on the cl
 
 # In the order of what fails soonest; the node comes last, since images are built for it.
 test: lint check-generated test-unit test-signing test-model test-clients test-house test-vpn test-api test-supply e2e ## everything CI runs
+test: lint check-generated test-unit test-signing test-encryption test-model test-clients test-house test-vpn test-api e2e ## everything CI runs
 
 lint: ## formatting, clippy, licences and origins of the crates, and what else can be judged without running
 	cargo fmt --all --check
@@ -44,6 +45,9 @@ test-vpn: ## the tunnel against wireguard-go in network namespaces, and with Wir
 
 test-signing: ## model signatures both ways with the PyPI tool model-signing (installs it once)
 	tests/signing/run.sh
+
+test-encryption: ## encrypted weights both ways with age, the tool whose format they have (installs it once)
+	tests/encryption/run.sh
 
 test-model: ## the real SmolLM2 against llama.cpp's answers, MiniLM against sentence-transformers' (fetches both once)
 	ALCAZAR_SMOLLM2=$$(tests/reference/model.sh) ALCAZAR_MINILM=$$(tests/reference/minilm.sh) \
@@ -100,3 +104,4 @@ clean: cluster-down ## stops the cluster and removes target/
 	rm -rf target
 
 .PHONY: help demo test lint advisories test-unit test-signing test-house test-vpn test-model test-clients test-api test-supply test-sign e2e cluster-bin cluster-up cluster-down images sign verify sbom generate check-generated bench-operator clean
+.PHONY: help demo test lint test-unit test-signing test-encryption test-house test-vpn test-model test-clients test-api e2e cluster-bin cluster-up cluster-down images sbom generate check-generated bench-operator clean

@@ -116,7 +116,13 @@ impl Vault {
     /// The nonce of a file, which says with what it was sealed.
     pub(crate) fn nonce(file: &File) -> io::Result<[u8; NONCE_BYTES]> {
         let mut nonce = [0; NONCE_BYTES];
-        file.read_exact_at(&mut nonce, 0)?;
+        file.read_exact_at(&mut nonce, 0).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                let fault = "it is too short for an encrypted file; fetch the model again";
+                io::Error::new(io::ErrorKind::InvalidData, fault)
+            }
+            _ => error,
+        })?;
         Ok(nonce)
     }
 

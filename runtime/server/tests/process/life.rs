@@ -3,46 +3,12 @@
 use std::{path::Path, time::Duration};
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::{
-    program::{Hub, Program, read_json},
+    bench::Bench,
+    program::{Hub, Program},
     tiny,
 };
-
-struct Bench {
-    dir: TempDir,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        Self { dir: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.dir.path().join(name).to_str().unwrap().to_owned()
-    }
-
-    fn fetch(&self, hub: &Hub) -> Program {
-        let (into, log) = (self.path("weights"), self.path("last-word"));
-        let source = hub.source();
-        let arguments = ["fetch", "--source", &source, "--into", &into, "--allow-host", "127.0.0.1"];
-        let rest = ["--probe-listen", "127.0.0.1:0", "--termination-log", &log];
-        Program::start(&[&arguments[..], &rest].concat())
-    }
-
-    fn serve(&self, model: &str, more: &[&str]) -> Program {
-        let log = self.path("last-word");
-        let arguments = ["serve", "--model", model, "--name", "tiny", "--listen", "127.0.0.1:0", "--threads", "2"];
-        let rest = ["--probe-listen", "127.0.0.1:0", "--termination-log", &log];
-        Program::start(&[&arguments[..], &rest, more].concat())
-    }
-
-    fn last_word(&self) -> Value {
-        read_json(&self.dir.path().join("last-word"))
-    }
-}
 
 fn client(certificate: Option<&rcgen::Certificate>) -> reqwest::Client {
     let roots = certificate.map(|certificate| reqwest::Certificate::from_der(certificate.der()).unwrap());
@@ -56,7 +22,7 @@ async fn a_model_is_fetched_through_a_kill_and_served_until_sigterm() {
     let model = tiny::gguf(40);
     let hub = Hub::start(model.clone()).await;
     hub.state.lock().unwrap().pause = Duration::from_millis(4);
-    let mut killed = bench.fetch(&hub);
+    let mut killed = bench.fetch(&hub, &[]);
     while hub.state.lock().unwrap().served_bytes < model.len() / 2 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -67,7 +33,7 @@ async fn a_model_is_fetched_through_a_kill_and_served_until_sigterm() {
         assert!(state.served_bytes < model.len(), "it should be killed in the middle");
         (state.pause, state.served_bytes) = (Duration::ZERO, 0);
     }
-    assert!(bench.fetch(&hub).wait().success());
+    assert!(bench.fetch(&hub, &[]).wait().success());
     let again = hub.state.lock().unwrap().served_bytes;
     assert!(again < model.len() * 3 / 4, "{again} of {} bytes were fetched again", model.len());
     let sealed = bench.last_word()["sealed"].clone();
@@ -130,7 +96,7 @@ async fn what_is_no_model_leaves_a_last_word() {
     let mut cut = tiny::gguf(1);
     cut.truncate(cut.len() / 2);
     let hub = Hub::start(cut).await;
-    assert_eq!(bench.fetch(&hub).wait().code(), Some(1));
+    assert_eq!(bench.fetch(&hub, &[]).wait().code(), Some(1));
     assert_eq!(bench.last_word()["failed"]["reason"], "InvalidModel", "{}", bench.last_word());
     let left = std::fs::read_dir(Path::new(&bench.path("weights"))).unwrap();
     assert!(left.map(|entry| entry.unwrap().file_name()).all(|name| name == ".fetch.lock"));

@@ -3,15 +3,15 @@
 use std::{
     fmt,
     fs::File,
-    io::{self, Write},
+    io::{self, IoSliceMut, Write},
     os::unix::fs::FileExt as _,
     thread,
 };
 
 use age_core::format::FileKey;
-use zeroize::Zeroizing;
+use rustix::io::{preadv, retry_on_intr};
 
-use super::stream::{CHUNK_BYTES, Chunks, NONCE_BYTES, SEALED_CHUNK_BYTES, TAG_BYTES};
+use super::stream::{CHUNK_BYTES, Chunks, NONCE_BYTES, SEALED_CHUNK_BYTES, TAG_BYTES, Tag};
 use crate::chunked::Chunked;
 
 /// Chunks that one call of the system brings.
@@ -53,7 +53,6 @@ impl FileCipher {
     /// bytes went. `size`: of the file, where it is known; without it the last chunk stays behind.
     pub(crate) fn write_at(&self, file: &File, bytes: &[u8], at: u64, size: Option<u64>) -> io::Result<usize> {
         let (mut done, mut sealed) = (0, Vec::with_capacity(bytes.len() + bytes.len() / 1024 + SEALED_CHUNK_BYTES));
-        let mut chunk = Vec::with_capacity(SEALED_CHUNK_BYTES);
         while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
             let n = rest.len().min(CHUNK_BYTES);
             let end = at.saturating_add((done + n) as u64);
@@ -62,11 +61,10 @@ impl FileCipher {
             if !is_last && (n < CHUNK_BYTES || (size.is_none() && rest.len() == n)) {
                 break;
             }
-            chunk.clear();
-            chunk.extend_from_slice(&rest[..n]);
-            let number = at.saturating_add(done as u64) / CHUNK_BYTES as u64;
-            self.chunks.seal(number, is_last, &mut chunk).map_err(|_| io::Error::other("a chunk cannot be sealed"))?;
-            sealed.extend_from_slice(&chunk);
+            let (begin, number) = (sealed.len(), at.saturating_add(done as u64) / CHUNK_BYTES as u64);
+            sealed.extend_from_slice(&rest[..n]);
+            let tag = self.chunks.seal(number, is_last, &mut sealed[begin..]).map_err(|_| unsealed())?;
+            sealed.extend_from_slice(&tag);
             done += n;
         }
         file.write_all_at(&sealed, place(at / CHUNK_BYTES as u64))?;
@@ -75,9 +73,8 @@ impl FileCipher {
 
     /// The one chunk of a file without bytes.
     pub(crate) fn write_empty(&self, file: &File) -> io::Result<()> {
-        let mut chunk = Vec::with_capacity(TAG_BYTES);
-        self.chunks.seal(0, true, &mut chunk).map_err(|_| io::Error::other("a chunk cannot be sealed"))?;
-        file.write_all_at(&chunk, place(0))
+        let tag = self.chunks.seal(0, true, &mut []).map_err(|_| unsealed())?;
+        file.write_all_at(&tag, place(0))
     }
 }
 
@@ -107,9 +104,9 @@ impl<W: Write> SealingWriter<W> {
     }
 
     fn seal(&mut self, is_last: bool) -> io::Result<()> {
-        let sealed = self.cipher.chunks.seal(self.number, is_last, &mut self.chunk);
-        sealed.map_err(|_| io::Error::other("a chunk cannot be sealed"))?;
+        let tag = self.cipher.chunks.seal(self.number, is_last, &mut self.chunk).map_err(|_| unsealed())?;
         self.to.write_all(&self.chunk)?;
+        self.to.write_all(&tag)?;
         self.chunk.clear();
         self.number += 1;
         Ok(())
@@ -162,18 +159,33 @@ impl SealedFile {
         number.saturating_add(1).saturating_mul(CHUNK_BYTES as u64) >= self.length
     }
 
-    /// Opens chunks from `first` on into `buffer`, whose length is that of their plaintext.
+    /// Opens chunks from `first` on into `buffer`, whose length is that of their plaintext. They are read to where their
+    /// plaintext shall be, and opened there: nothing is copied, and no plaintext is left elsewhere.
     fn open(&self, first: u64, buffer: &mut [u8]) -> io::Result<()> {
-        let mut sealed = Zeroizing::new(Vec::new());
         let mut number = first;
         for batch in buffer.chunks_mut(CHUNK_BYTES * BATCH) {
-            sealed.resize(batch.len() + batch.len().div_ceil(CHUNK_BYTES) * TAG_BYTES, 0);
-            self.file.read_exact_at(&mut sealed, place(number))?;
-            for (sealed, chunk) in sealed.chunks_mut(SEALED_CHUNK_BYTES).zip(batch.chunks_mut(CHUNK_BYTES)) {
-                let opened = self.chunks.open(number, self.is_last(number), sealed).map_err(|_| tampered(number))?;
-                chunk.copy_from_slice(opened);
+            let mut tags = [[0; TAG_BYTES]; BATCH];
+            self.read_sealed(number, batch, &mut tags)?;
+            for (chunk, tag) in batch.chunks_mut(CHUNK_BYTES).zip(tags) {
+                self.chunks.open(number, self.is_last(number), chunk, tag).map_err(|_| tampered(number))?;
                 number += 1;
             }
+        }
+        Ok(())
+    }
+
+    /// As many chunks as `batch` has room for, and the tags between them.
+    fn read_sealed(&self, first: u64, batch: &mut [u8], tags: &mut [Tag; BATCH]) -> io::Result<()> {
+        let parts = batch.chunks_mut(CHUNK_BYTES).zip(tags);
+        let mut parts: Vec<_> = parts.flat_map(|(chunk, tag)| [IoSliceMut::new(chunk), IoSliceMut::new(tag)]).collect();
+        let (mut rest, mut at) = (parts.as_mut_slice(), place(first));
+        while !rest.is_empty() {
+            let n = retry_on_intr(|| preadv(&self.file, rest, at))?;
+            if n == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            IoSliceMut::advance_slices(&mut rest, n);
+            at = at.saturating_add(n as u64);
         }
         Ok(())
     }
@@ -189,22 +201,24 @@ impl Chunked for SealedFile {
     /// On as many threads as there are processors, from a size on that pays for them.
     fn read_chunks(&self, first: u64, buffer: &mut [u8]) -> io::Result<()> {
         if buffer.is_empty() {
-            let mut sealed = [0; TAG_BYTES];
-            self.file.read_exact_at(&mut sealed, place(0))?;
-            return self.chunks.open(0, true, &mut sealed).map(|_| ()).map_err(|_| tampered(0));
+            let mut tag = [0; TAG_BYTES];
+            self.file.read_exact_at(&mut tag, place(0))?;
+            return self.chunks.open(0, true, &mut [], tag).map_err(|_| tampered(0));
         }
         let n_threads = thread::available_parallelism().map_or(1, usize::from);
         if buffer.len() < SHARED_BYTES || n_threads == 1 {
             return self.open(first, buffer);
         }
         let n_chunks = buffer.len().div_ceil(CHUNK_BYTES).div_ceil(n_threads);
+        let (own, others) = buffer.split_at_mut(buffer.len().min(n_chunks * CHUNK_BYTES));
         thread::scope(|scope| {
-            let parts = buffer.chunks_mut(n_chunks * CHUNK_BYTES).enumerate();
+            let parts = others.chunks_mut(n_chunks * CHUNK_BYTES).zip(1..);
             let parts: Vec<_> = parts
-                .map(|(nth, part)| scope.spawn(move || self.open(first + (nth * n_chunks) as u64, part)))
+                .map(|(part, nth)| scope.spawn(move || self.open(first + (nth * n_chunks) as u64, part)))
                 .collect();
             let ended_early = |_| Err(io::Error::other("a thread ended early"));
-            parts.into_iter().try_for_each(|part| part.join().unwrap_or_else(ended_early))
+            let own = self.open(first, own);
+            parts.into_iter().fold(own, |so_far, part| so_far.and(part.join().unwrap_or_else(ended_early)))
         })
     }
 }
@@ -212,4 +226,8 @@ impl Chunked for SealedFile {
 fn tampered(number: u64) -> io::Error {
     let fault = format!("chunk {number} is not what was encrypted; fetch the model again");
     io::Error::new(io::ErrorKind::InvalidData, fault)
+}
+
+fn unsealed() -> io::Error {
+    io::Error::other("a chunk cannot be sealed")
 }

@@ -82,7 +82,7 @@ fn container(valid: &ValidatedModel, site: Site<'_>) -> Container {
             protocol: Some("TCP".to_owned()),
             ..ContainerPort::default()
         }]),
-        resources: Some(resources()),
+        resources: Some(resources(valid.protection.encryption.is_some())),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
             read_only_root_filesystem: Some(true),
@@ -131,14 +131,15 @@ fn arguments(valid: &ValidatedModel, site: Site<'_>) -> Vec<String> {
     arguments
 }
 
-/// Enough for parallel ranges and hashing; the page cache that writing fills is not counted against it.
-fn resources() -> ResourceRequirements {
+/// Enough for parallel ranges and hashing; the page cache that writing fills is not counted against it. A Job with a key
+/// asks for all memory that it may use: such containers get no swap from Kubernetes.
+fn resources(has_key: bool) -> ResourceRequirements {
     let of = |cpu: &str, memory: &str, disk: &str| {
         let entries = [("cpu", cpu), ("memory", memory), ("ephemeral-storage", disk)];
         entries.into_iter().map(|(name, amount)| (name.to_owned(), Quantity(amount.to_owned()))).collect()
     };
     ResourceRequirements {
-        requests: Some(of("100m", "128Mi", "16Mi")),
+        requests: Some(of("100m", if has_key { "512Mi" } else { "128Mi" }, "16Mi")),
         limits: Some(of("2", "512Mi", "64Mi")),
         ..ResourceRequirements::default()
     }
