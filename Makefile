@@ -34,9 +34,10 @@ advisories: ## holes that RustSec knows in what Cargo.lock names (fetches its da
 test-unit: ## tests of the crates, without cluster and network
 	cargo test --workspace --lib --bins
 
-test-house: cluster-bin ## house rules, the chart as helm renders it, transfer faults, the rig's own tests
+test-house: cluster-bin ## house rules, the chart as helm renders it, transfer faults, the own tests of rig and bench
 	cargo test --workspace --test tidy --test chart --test fetch
 	tests/cluster/test.sh
+	tests/bench/test.sh
 
 test-vpn: ## the tunnel against wireguard-go in network namespaces, and with WireGuard's timers on a clock of the tests (root)
 	@# Its feature stops boringtun's clock, so it is built apart from everything else.
@@ -100,8 +101,12 @@ check-generated: ## fails when something generated is not what the code says
 bench-operator: cluster-bin ## what the control plane costs: target/bench/operator.json
 	tests/cluster/bench.sh
 
+bench: ## the runtime beside llama.cpp and others on the same cores: target/bench/summary.json (ONLY=prefill,decode ROUNDS=5 QUICK=1)
+	tests/bench/run.sh
+
 clean: cluster-down ## stops the cluster and removes target/
 	rm -rf target
 
 .PHONY: help demo test lint advisories test-unit test-signing test-house test-vpn test-model test-clients test-api test-supply test-sign e2e cluster-bin cluster-up cluster-down images sign verify sbom generate check-generated bench-operator clean
 .PHONY: help demo test lint test-unit test-signing test-encryption test-house test-vpn test-model test-clients test-api e2e cluster-bin cluster-up cluster-down images sbom generate check-generated bench-operator clean
+.PHONY: help demo test lint test-unit test-signing test-house test-vpn test-model test-clients test-api e2e cluster-bin cluster-up cluster-down images sbom generate check-generated bench bench-operator clean
