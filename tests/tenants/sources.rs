@@ -112,7 +112,7 @@ async fn a_tenants_source_leads_nowhere_inside() {
         for (name, spec) in forms(n, url) {
             match ask(&tenant, &namespace.name, &spec).await {
                 Err(told) => {
-                    assert!(["url", "endpoint"].iter().any(|word| told.contains(word)), "{what}, {url}: {told}")
+                    assert!(["url", "endpoint"].iter().any(|word| told.contains(word)), "{what}, {url}: {told}");
                 }
                 Ok(()) => accepted.push((name, what, url)),
             }
