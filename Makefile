@@ -19,8 +19,7 @@ demo: ## a cluster, the operator, a model, an answer (CLUSTER=current: on the cl
 	@examples/demo/demo.sh
 
 # In the order of what fails soonest; the node comes last, since images are built for it.
-test: lint check-generated test-unit test-signing test-model test-clients test-house test-vpn test-api test-supply e2e ## everything CI runs
-test: lint check-generated test-unit test-signing test-encryption test-model test-clients test-house test-vpn test-api e2e ## everything CI runs
+test: lint check-generated test-unit test-signing test-encryption test-model test-clients test-house test-vpn test-api test-supply e2e ## everything CI runs
 
 lint: ## formatting, clippy, licences and origins of the crates, and what else can be judged without running
 	cargo fmt --all --check
@@ -107,6 +106,4 @@ bench: ## the runtime beside llama.cpp and others on the same cores: target/benc
 clean: cluster-down ## stops the cluster and removes target/
 	rm -rf target
 
-.PHONY: help demo test lint advisories test-unit test-signing test-house test-vpn test-model test-clients test-api test-supply test-sign e2e cluster-bin cluster-up cluster-down images sign verify sbom generate check-generated bench-operator clean
-.PHONY: help demo test lint test-unit test-signing test-encryption test-house test-vpn test-model test-clients test-api e2e cluster-bin cluster-up cluster-down images sbom generate check-generated bench-operator clean
-.PHONY: help demo test lint test-unit test-signing test-house test-vpn test-model test-clients test-api e2e cluster-bin cluster-up cluster-down images sbom generate check-generated bench bench-operator clean
+.PHONY: help demo test lint advisories test-unit test-signing test-encryption test-house test-vpn test-model test-clients test-api test-supply test-sign e2e cluster-bin cluster-up cluster-down images sign verify sbom generate check-generated bench bench-operator clean

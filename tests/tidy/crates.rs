@@ -14,14 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("alcazar-operator", &["alcazar-crds", "alcazar-contract", "alcazar-telemetry"]),
     (
         "alcazar-cli",
-        &[
-            "alcazar-crds",
-            "alcazar-contract",
-            "alcazar-telemetry",
-            "alcazar-vpn",
-            "alcazar-signing",
-            "alcazar-gateway",
-        ],
+        &["alcazar-crds", "alcazar-contract", "alcazar-telemetry", "alcazar-vpn", "alcazar-signing", "alcazar-gateway"],
     ),
     ("alcazar-core", &[]),
     ("alcazar-formats", &["alcazar-core"]),

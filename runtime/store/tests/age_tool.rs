@@ -81,7 +81,8 @@ async fn seal(volume: &Path, sizes: &[usize], protection: &Protection) -> PathBu
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a listener");
     let address = listener.local_addr().expect("an address");
-    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    let mut served = tokio::task::JoinSet::new();
+    served.spawn(async move { axum::serve(listener, router).await });
     let file = |size: &usize| HttpFile {
         url: format!("http://{address}/{}", name(size)),
         sha256: format!("{:x}", Sha256::digest(bytes(*size))),
@@ -92,7 +93,6 @@ async fn seal(volume: &Path, sizes: &[usize], protection: &Protection) -> PathBu
     let mut job = Fetch::new(FetchSource::Http { files }, volume.to_owned());
     (job.allow_hosts, job.protection) = (vec!["127.0.0.1".to_owned()], protection.clone());
     let facts = fetch(&job, Arc::new(Anything), &Progress::default()).await.expect("a sealed model");
-    server.abort();
     volume.join(facts.path)
 }
 

@@ -328,6 +328,7 @@ fn golden_manifests() {
     check("mirror-with-token", include_str!("testdata/mirror-with-token.yaml"));
     check("http", include_str!("testdata/http.yaml"));
     check("claim", include_str!("testdata/claim.yaml"));
+    check("protected", include_str!("testdata/protected.yaml"));
     check("protected-claim", include_str!("testdata/protected-claim.yaml"));
     check("retained", include_str!("testdata/retained.yaml"));
 }
