@@ -74,7 +74,7 @@ impl ApiServer {
         let body = body.collect().await.unwrap().to_bytes();
         self.written.lock().unwrap().push((path.to_owned(), String::from_utf8_lossy(&body).into_owned()));
         let sent: Value = serde_json::from_slice(&body).unwrap_or_default();
-        self.write(&head.method, path.trim_end_matches("/status"), sent)
+        self.write(&head.method, path.trim_end_matches("/status"), &sent)
     }
 
     fn read(&self, path: &str) -> Response<Full<Bytes>> {
@@ -92,7 +92,7 @@ impl ApiServer {
         told(200, &json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items}))
     }
 
-    fn write(&self, method: &Method, path: &str, sent: Value) -> Response<Full<Bytes>> {
+    fn write(&self, method: &Method, path: &str, sent: &Value) -> Response<Full<Bytes>> {
         let mut objects = self.objects.lock().unwrap();
         if method == Method::DELETE {
             objects.remove(path);
@@ -103,7 +103,7 @@ impl ApiServer {
             _ => path.to_owned(),
         };
         let object = objects.entry(path.clone()).or_insert_with(|| json!({"metadata": {"uid": path}}));
-        merge(object, &sent);
+        merge(object, sent);
         object["metadata"]["resourceVersion"] = "2".into();
         told(200, object)
     }
