@@ -1,7 +1,8 @@
 """One encoder program on all-MiniLM-L6-v2, as a process of its own, told by lines and answering by lines of JSON.
 
-usage: encoder_peer.py NAME DIRECTORY TEXTS.json THREADS
+usage: encoder_peer.py NAME DIRECTORY MADE TEXTS.json THREADS
 
+MADE is the folder for what the programs want the model turned into.
 NAME: sentence-transformers-f32, sentence-transformers-bf16, ctranslate2-int8, ctranslate2-f32, onnxruntime-int8, onnxruntime-f32.
 `run` encodes all texts in the order they come and answers with the seconds, `vectors N` with the first N vectors.
 """
@@ -11,7 +12,7 @@ import os
 import sys
 import time
 
-name, folder, texts, threads = sys.argv[1], sys.argv[2], json.load(open(sys.argv[3])), int(sys.argv[4])
+name, folder, made, texts, threads = sys.argv[1], sys.argv[2], sys.argv[3], json.load(open(sys.argv[4])), int(sys.argv[5])
 os.environ["OMP_NUM_THREADS"] = str(threads)
 
 import numpy as np
@@ -50,13 +51,13 @@ def sentence_transformers(kind):
     import torch
     from sentence_transformers import SentenceTransformer
     torch.set_num_threads(threads)
-    model = SentenceTransformer(folder, device="cpu", model_kwargs={"torch_dtype": torch.bfloat16} if kind == "bf16" else {})
+    model = SentenceTransformer(folder, device="cpu", model_kwargs={"dtype": torch.bfloat16} if kind == "bf16" else {})
     return lambda batch: np.asarray(model.encode(batch, batch_size=BATCH, convert_to_tensor=True, show_progress_bar=False).float())
 
 
 def ctranslate2_encoder(kind):
     import ctranslate2
-    converted = f"{folder}/../../bench/models/minilm-ctranslate2"
+    converted = f"{made}/minilm-ctranslate2"
     if not os.path.exists(f"{converted}/model.bin"):
         ctranslate2.converters.TransformersConverter(folder).convert(converted, force=True)
     compute = {"int8": "int8", "f32": "float32"}[kind]
@@ -73,12 +74,16 @@ def ctranslate2_encoder(kind):
 
 def onnxruntime_encoder(kind):
     import onnxruntime
-    path = f"{folder}/../../bench/models/minilm.{kind}.onnx"
+    path = f"{made}/minilm.{kind}.onnx"
     if not os.path.exists(path):
         export(path.replace(f".{kind}.", ".f32."))
     if not os.path.exists(path):
+        from onnx import TensorProto
         from onnxruntime.quantization import QuantType, quantize_dynamic
-        quantize_dynamic(path.replace(".int8.", ".f32."), path, weight_type=QuantType.QInt8)
+        # Without VNNI its products of 8 bits saturate in 16. The types of what fused operators give are not inferred.
+        vnni = "vnni" in open("/proc/cpuinfo").read()
+        quantize_dynamic(path.replace(".int8.", ".f32."), path, weight_type=QuantType.QInt8, per_channel=True, reduce_range=not vnni,
+                         extra_options={"DefaultTensorType": TensorProto.FLOAT})
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -76,10 +76,13 @@ def stacked(charts):
     return document(parts, HEIGHT * len(charts))
 
 
+def low_middle_high(values):
+    return [min(values), sorted(values)[len(values) // 2], max(values)]
+
+
 def throughput(streams):
     """streams: [{streams, alcazar: [rate of each round], llama.cpp: […]}]"""
     labels = [one["streams"] for one in streams]
-    low_middle_high = lambda values: [min(values), sorted(values)[len(values) // 2], max(values)]
     curves = {name: [low_middle_high(one[name]) for one in streams] for name in ("alcazar", "llama.cpp")}
     return lines("Decode of several streams together (lowest, median, highest round)", "tokens/s in all", labels, curves)
 
@@ -87,10 +90,11 @@ def throughput(streams):
 def latency(chats):
     """chats: [{clients, alcazar: [{first token p50, …} of each round], llama.cpp: […]}]"""
     labels = [one["clients"] for one in chats]
-    middle = lambda rounds, key: sorted(one[key] for one in rounds)[len(rounds) // 2]
     charts = []
     for what, unit in (("first token", "s"), ("inter-token", "ms")):
-        points = lambda name: [[middle(one[name], f"{what} p{percent}") for percent in (50, 90, 99)] for one in chats]
-        curves = {f"{name} p50, p90, p99": points(name) for name in ("alcazar", "llama.cpp")}
-        charts.append(lines(f"{what} by clients of a served chat", unit, labels, curves))
+        curves = {}
+        for name in ("alcazar", "llama.cpp"):
+            for percent in (50, 99):
+                curves[f"{name} p{percent}"] = [low_middle_high([one[f"{what} p{percent}"] for one in chat[name]]) for chat in chats]
+        charts.append(lines(f"{what.capitalize()} of a served chat, by clients (lowest, median, highest round)", unit, labels, curves))
     return stacked(charts)

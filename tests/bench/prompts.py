@@ -5,13 +5,15 @@ import random
 # Of ordinary tokens, past those that templates use. Both models' vocabularies reach that far.
 FIRST_TOKEN, N_TOKENS = 1000, 40000
 
-WORDS = """the of and to in a is that for it as was with be by on not he his but at are this have from or had an they which one you were
-all her she there would their we him been has when who will no more if out so up said what its about than into them can only other time
-new some could these two may first then do any like my now over such our man me even most made after also did many off before must well
-back through years where much your way down should because long each just state people those too mr how little good world make very year
-still see own work men day get here between both life being under three never know same last another while us might great go come since
-against right came take used himself few house use place during high without again home around small however found mrs part school thought
-went say general once upon war every left got fact united number does course until always away public something water though less put""".split()
+# Frequent words, of one token each in most vocabularies.
+WHOSE = "the a this that every one another some her his our their no each".split()
+HOW = "old new small large quiet young white black long short early late open dark warm cold strange simple famous local".split()
+WHO = """teacher river house city school market doctor garden train winter letter window street family friend forest king boat road
+children player judge farmer music story bridge army island village kitchen question morning church horse hotel summer""".split()
+DOES = """opened left found watched remembered carried followed built painted saw heard wanted sold kept crossed forgot visited needed
+changed closed""".split()
+WHERE = "near behind under beside before after without inside across around".split()
+JOINED = (", and", ", but", ", while", ", because", ", although", ".")
 
 # Tokens of a chat's question: short ones and long ones come mixed.
 CHAT_LENGTHS = (24, 64, 256, 96, 512, 32, 160, 384)
@@ -22,9 +24,19 @@ def tokens(nth, n):
     return [(nth * 7919 + at * 104729) % N_TOKENS + FIRST_TOKEN for at in range(n)]
 
 
+def clause(chosen):
+    noun = lambda: f"{chosen.choice(WHOSE)} {chosen.choice(HOW)} {chosen.choice(WHO)}"
+    return f"{noun()} {chosen.choice(DOES)} {noun()} {chosen.choice(WHERE)} {noun()}"
+
+
 def words(nth, n):
+    """The first n words of a text that is grammatical, if little else."""
     chosen = random.Random(nth)
-    return " ".join(chosen.choice(WORDS) for _ in range(n))
+    found = clause(chosen).split()
+    while len(found) < n:
+        found[-1] += chosen.choice(JOINED)
+        found += clause(chosen).split()
+    return " ".join(found[:n])
 
 
 def question(nth, n):

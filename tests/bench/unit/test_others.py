@@ -73,5 +73,5 @@ class Others(unittest.TestCase):
         self.assertEqual(len(xml.dom.minidom.parseString(drawn).getElementsByTagName("circle")), 4)
         figures = {f"{what} p{percent}": 1.0 for what in ("first token", "inter-token") for percent in (50, 90, 99)}
         drawn = plots.latency([{"clients": 1, "alcazar": [figures], "llama.cpp": [figures]}])
-        self.assertEqual(len(xml.dom.minidom.parseString(drawn).getElementsByTagName("circle")), 4)
+        self.assertEqual(len(xml.dom.minidom.parseString(drawn).getElementsByTagName("circle")), 8)
         self.assertEqual([plots.nice_top(value) for value in (0, 0.03, 1, 3, 99, 101)], [1, 0.05, 1, 5, 100, 200])
