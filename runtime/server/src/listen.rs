@@ -20,6 +20,9 @@ use tokio_util::sync::CancellationToken;
 const MAX_CONNECTIONS: usize = 1024;
 /// For the TLS handshake, and for the head of a request.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Streams at a time on one connection, and those that were reset before this program came to them: the gateway has one connection
+/// for all its clients, so what some of them take back must not end the answers of others.
+const MAX_STREAMS: u32 = 256;
 /// After an accept that failed for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -65,7 +68,12 @@ where
 {
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30)).max_concurrent_streams(256);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(30))
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_pending_accept_reset_streams(MAX_STREAMS as usize);
     let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
@@ -80,3 +88,6 @@ where
         tracing::debug!(error = %error, "a connection ended early");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -135,3 +135,13 @@ fn what_other_programs_left_is_served_as_it_stands() {
         assert!(program.wait().success(), "{path}");
     }
 }
+
+#[test]
+fn a_panic_of_the_program_is_told_without_its_text() {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_alcazar-runtime"));
+    // More stack than there are addresses: no thread can start, and the async runtime panics with why.
+    let output = command.args(["inspect", "nothing"]).env("RUST_MIN_STACK", "1000000000000000000").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("a panic: a fault of the program"), "{said}");
+    assert!(!said.contains("worker thread") && !said.contains("panicked at"), "{said}");
+}
