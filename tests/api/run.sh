@@ -20,6 +20,7 @@ provisioner: kubernetes.io/no-provisioner
 volumeBindingMode: WaitForFirstConsumer
 YAML
 cargo build --quiet --workspace --bin alcazar-operator --bin alcazar-gateway --bin alcazar
-ALCAZAR_KUBECONFIG=$STATE/admin.kubeconfig cargo test --workspace --test api --test tenants -- --test-threads=6 --skip cluster_wide "$@"
+export ALCAZAR_KUBECONFIG=$STATE/admin.kubeconfig
+cargo test --workspace --test api --test tenants -- --test-threads=6 --skip cluster_wide "$@"
 # One looks after every namespace, so nothing else may run.
 cargo test --workspace --test tenants -- cluster_wide
