@@ -51,9 +51,16 @@ class Load(unittest.TestCase):
         self.assertEqual(sorted(outcome.client for outcome in outcomes), sorted(list(range(4)) * 2))
         for outcome in outcomes:
             self.assertEqual(outcome.answer.text, "a300000b300000c300000")
-            self.assertEqual((outcome.n_tokens, len(outcome.gaps_s)), (3, 2))
+            self.assertEqual((outcome.n_tokens, len(outcome.answer.text_times)), (3, 3))
+            self.assertTrue(all(gap > 0 for gap in outcome.gaps_s))
             times = [outcome.asked_at, *outcome.answer.text_times, outcome.answer.ended_at]
             self.assertEqual(times, sorted(times))
+
+    def test_what_comes_together_is_one_piece(self):
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+        word = b'data: {"choices": [{"text": "a"}]}\n\n'
+        outcome = load.Outcome(0, 0.0, load.stream.parse([(1.0, head + word), (2.0, word + word), (4.0, word)]))
+        self.assertEqual((outcome.gaps_s, outcome.n_tokens, outcome.first_s), ([1.0, 2.0], 4, 1.0))
 
     def test_clients_wait_for_their_own_answers_only(self):
         body = load.request("/v1/completions", {"prompt": []})
