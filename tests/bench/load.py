@@ -32,8 +32,8 @@ class Outcome:
 
     @property
     def gaps_s(self):
-        """Between pieces of text: of one token each, unless several came at once."""
-        times = self.answer.text_times
+        """Between pieces of text: of one token each, unless several came at once, which is one piece."""
+        times = sorted(set(self.answer.text_times))
         return [later - earlier for earlier, later in zip(times, times[1:])]
 
     @property

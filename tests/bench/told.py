@@ -4,8 +4,11 @@ import json
 import os
 import pathlib
 import subprocess
+import threading
 
 HERE = pathlib.Path(__file__).parent
+# For one answer: a peer that takes longer is ended, and the others go on.
+ANSWER_SECONDS = 900
 
 
 class Told:
@@ -23,10 +26,15 @@ class Told:
 
     def answer(self):
         """Its next line of JSON; libraries write other ones."""
-        for line in self.process.stdout:
-            if line.startswith("{"):
-                return json.loads(line)
-        raise RuntimeError(f"{self.name} has ended: {pathlib.Path(self.log.name).read_text(errors='replace')[-600:]}")
+        limit = threading.Timer(ANSWER_SECONDS, self.process.kill)
+        limit.start()
+        try:
+            for line in self.process.stdout:
+                if line.startswith("{"):
+                    return json.loads(line)
+        finally:
+            limit.cancel()
+        raise RuntimeError(f"{self.name} has ended, or took more than {ANSWER_SECONDS} s: {pathlib.Path(self.log.name).read_text(errors='replace')[-600:]}")
 
     def tell(self, words):
         self.process.stdin.write(words + "\n")

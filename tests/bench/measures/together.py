@@ -47,6 +47,8 @@ def chat_round(rig, server, nth, n_clients):
     begin, end = min(one.asked_at for one in outcomes), max(one.answer.ended_at for one in outcomes)
     gaps = [gap for one in outcomes for gap in one.gaps_s]
     firsts = [one.first_s for one in outcomes]
+    if not gaps:
+        raise RuntimeError("every answer came in one piece: the clients were not awake to see the tokens come")
     return {
         "tokens/s": sum(one.n_tokens for one in outcomes) / (end - begin),
         **{f"first token p{percent}": figures.percentile(firsts, percent) for percent in (50, 99)},

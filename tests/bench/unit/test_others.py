@@ -58,6 +58,8 @@ class Others(unittest.TestCase):
         self.assertEqual(best[("sentences, int8", "the best int8")], 7)
         self.assertEqual(best[("sentences, f32-grade", "the best f32-grade")], 5)
         self.assertNotIn(("sentences, int8", "b-int8"), best)
+        self.assertNotIn(("sentences, int8", "a-f32"), best)
+        self.assertEqual(best[("sentences, int8", "c-int8")], 7)
         self.assertIn("sentences of programs that compute something else", skipped)
 
     def test_prompts_are_the_same_in_every_run_and_differ_from_each_other(self):
