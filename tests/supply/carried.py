@@ -51,12 +51,19 @@ def carried(elf):
     return {(p["name"], p["version"]): p.get("kind", "runtime") for p in packages}
 
 
+def crate(purl):
+    """Name and version, of pkg:cargo/NAME@VERSION."""
+    name, version = purl.removeprefix("pkg:cargo/").split("@")
+    return name, version.split("?")[0]
+
+
 def wrong(name, crates, lock, bill):
     """What is wrong with a program's list, in words."""
     if not crates:
         return [f"{name} carries no list of crates"]
     found = [f"{name} carries {crate}, which Cargo.lock does not name" for crate in crates.keys() - lock]
     found += [f"{name} carries {crate}, which its bill does not name" for crate in crates.keys() - bill]
+    found += [f"{name} does not carry {crate}, which its bill names" for crate in bill - crates.keys()]
     if len(crates) < 50:
         found.append(f"{name} carries only {len(crates)} crates")
     return found
@@ -69,7 +76,8 @@ def main():
         elf = program(ROOT / f"target/images/{image}.tar", name)
         crates = carried(elf)
         bill = json.loads((ROOT / f"target/sbom/{name}.cdx.json").read_text())
-        listed = {(p["name"], p["version"]) for p in [*bill["components"], bill["metadata"]["component"]]}
+        # By purl: the program itself has another name than its crate.
+        listed = {crate(p["purl"]) for p in [*bill["components"], bill["metadata"]["component"]]}
         found += wrong(name, crates, lock, listed)
         if crates:
             print(f"{name}: {len(crates)} crates carried, {len(listed)} in its bill, {len(elf) / 2**20:.1f} MiB")
